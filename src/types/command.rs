@@ -1,0 +1,333 @@
+//! What goes in: a [`Command`] as the gateway understood it, and the [`Sequenced`] record it becomes.
+//!
+//! One flat layout serves all kinds, so that a command is one `Copy` value on every link and its bytes are the
+//! journal's payload: no packing step lies between a decision and its record. Which fields a kind uses stands at
+//! [`CommandKind`]; the others hold their default and are covered by the checksum all the same.
+
+use super::{
+    AccountId, Channel, ClientOrderId, Display, Firm, Nanos, Number, Price, Quantity, Reject, SelfMatch, SessionId,
+    SideCode, Slot, TickerId, TimeInForce, UserRef,
+};
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
+/// What a command asks, and the fields it uses beside `session` and `account`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(u8)]
+pub enum CommandKind {
+    /// New order: all order fields.
+    Enter = 1,
+    /// Replace: `original`, `user_ref`, `quantity` (chain total), `price`, flags; absent tags keep the order's values.
+    Replace = 2,
+    /// Reduce to the intended total `quantity`, 0 for all: `user_ref` names the order.
+    Cancel = 3,
+    /// Change of selling kind, or reduction: `user_ref`, `side`, `quantity` (intended total).
+    Modify = 4,
+    /// Cancel by `firm`, `ticker` (or [`TickerId::ALL`]), optionally `group` and `side`: consumes `user_ref`.
+    MassCancel = 5,
+    /// Client switches order entry off for itself: consumes `user_ref`.
+    DisableEntry = 6,
+    /// And on again.
+    EnableEntry = 7,
+    /// Asks for the next free user reference; answered in the stream, so it is a record.
+    AccountQuery = 8,
+    /// The session's connection is gone and its policy is to cancel: its open orders leave.
+    SessionLost = 9,
+    /// First record of a journal: starts the day. `value` holds the digest of the market's configuration.
+    DayStart = 16,
+    /// Ends the day for clients and feed.
+    DayEnd = 17,
+    /// Operator halts `ticker` (or all). Author in `client_order_id`.
+    Halt = 18,
+    /// Operator resumes `ticker` (or all).
+    Resume = 19,
+    /// Kill switch on for `scope`: cancels, and refuses until switched off.
+    KillOn = 20,
+    /// Kill switch off for `scope`.
+    KillOff = 21,
+    /// Operator sets `limit` of `account` to `value`.
+    SetLimit = 22,
+    /// Digest of the OMS state at this point in `value`, for replay to compare.
+    StateDigest = 23,
+}
+
+impl CommandKind {
+    /// Whether a client sent it and its `user_ref` is consumed.
+    pub const fn consumes_user_ref(self) -> bool {
+        match self {
+            CommandKind::Enter
+            | CommandKind::Replace
+            | CommandKind::MassCancel
+            | CommandKind::DisableEntry
+            | CommandKind::EnableEntry => true,
+            CommandKind::Cancel
+            | CommandKind::Modify
+            | CommandKind::AccountQuery
+            | CommandKind::SessionLost
+            | CommandKind::DayStart
+            | CommandKind::DayEnd
+            | CommandKind::Halt
+            | CommandKind::Resume
+            | CommandKind::KillOn
+            | CommandKind::KillOff
+            | CommandKind::SetLimit
+            | CommandKind::StateDigest => false,
+        }
+    }
+}
+
+/// Whom a kill switch covers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(u8)]
+pub enum Scope {
+    /// Not a kill switch.
+    #[default]
+    None = 0,
+    /// The command's `account`.
+    Account = 1,
+    /// All accounts of the command's `firm`.
+    Firm = 2,
+    /// Everybody.
+    All = 3,
+}
+
+/// A limit an operator may set while trading goes on. Units as in [`super::Limits`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(u8)]
+pub enum Limit {
+    /// Not a limit change.
+    #[default]
+    None = 0,
+    /// Whether the account may trade at all: 0 or 1.
+    Enabled = 1,
+    /// Largest order in shares.
+    OrderQuantity = 2,
+    /// Largest order in 1/10,000 of the currency unit.
+    OrderNotional = 3,
+    /// Most open orders.
+    OpenOrders = 4,
+    /// Largest position in a ticker, in shares, either side.
+    Position = 5,
+    /// Largest gross exposure, in 1/10,000 of the currency unit.
+    GrossExposure = 6,
+    /// Messages a second; 0 for no limit.
+    MessageRate = 7,
+    /// Furthest price from the reference, in 1/10,000 of it; 0 for no limit.
+    PriceCollar = 8,
+    /// Credit beyond cash, in 1/10,000 of the currency unit.
+    Credit = 9,
+}
+
+/// A validated request, fixed in size. 96 bytes, little-endian, no padding.
+///
+/// `refusal` is what the gateway's reading of the message already decided (a bad letter, a tag not served): such a
+/// command becomes a record all the same, because its `J` answer takes a place in the client's numbered stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Command {
+    /// What is asked.
+    pub kind: CommandKind,
+    /// Side as named by the client.
+    pub side: SideCode,
+    /// How long the order stays.
+    pub time_in_force: TimeInForce,
+    /// Whether it shows.
+    pub display: Display,
+    /// Capacity letter (A P R O), echoed.
+    pub capacity: u8,
+    /// Inter-market sweep letter (Y N), echoed.
+    pub sweep: u8,
+    /// Cross letter; only `N` is served.
+    pub cross: u8,
+    /// Price type letter; only `L` is served.
+    pub price_type: u8,
+    /// 1 when the order must not take.
+    pub post_only: u8,
+    /// Kill switch: whom it covers.
+    pub scope: Scope,
+    /// Limit change: which.
+    pub limit: Limit,
+    /// Customer type letter (R N space), echoed.
+    pub customer_type: u8,
+    /// Who sent it.
+    pub session: SessionId,
+    /// For whom.
+    pub account: AccountId,
+    /// Which ticker, [`TickerId::UNKNOWN`] or [`TickerId::ALL`].
+    pub ticker: TickerId,
+    /// Order-flow channel.
+    pub channel: Channel,
+    /// The client's number for this request, or (cancel, modify) for the order meant.
+    pub user_ref: UserRef,
+    /// Replace: the order meant.
+    pub original: UserRef,
+    /// Shares; its meaning depends on the kind.
+    pub quantity: Quantity,
+    /// Least quantity of a first execution; equal to `quantity` with IOC it means fill or kill.
+    pub min_quantity: Quantity,
+    /// Limit price or [`Price::MARKET`].
+    pub price: Price,
+    /// Shares to show of a reserve order; 0 shows all.
+    pub max_floor: Quantity,
+    /// Seconds to live with [`TimeInForce::GoodTillTime`].
+    pub expire_seconds: u32,
+    /// The self-match rule that applies to this order, the session's default when the client named none.
+    pub self_match: SelfMatch,
+    /// The client's own group for mass cancels; 0 is none.
+    pub group: u16,
+    /// Group of the self-match rule; spaces are none.
+    pub self_match_group: [u8; 2],
+    /// Bit n set: the client sent option tag n (OUCH 5.0, appendage); says what an answer echoes.
+    pub tags: u32,
+    /// Firm code.
+    pub firm: Firm,
+    /// Amount, digest or limit, by kind.
+    pub value: u64,
+    /// Offset of a pegged order in 1/10,000; pegs are refused until they are served.
+    pub peg_offset: i32,
+    /// Shares by which refreshes of a reserve order vary; reserve orders are refused until they are served.
+    pub random_reserve: u32,
+    /// The client's free text; the author in records of the venue.
+    pub client_order_id: ClientOrderId,
+    /// Refusal found while reading the message.
+    pub refusal: Reject,
+}
+
+const _: () = assert!(size_of::<Command>() == 96, "the journal's payload layout");
+const _: () = assert!(cfg!(target_endian = "little"), "records are little-endian by being stored as they are");
+
+impl Command {
+    /// A command of `kind` with every other field at its default: a day limit order, displayed, of nobody.
+    pub const fn new(kind: CommandKind) -> Command {
+        Command {
+            kind,
+            side: SideCode::Buy,
+            time_in_force: TimeInForce::Day,
+            display: Display::Anonymous,
+            capacity: b'P',
+            sweep: b'N',
+            cross: b'N',
+            price_type: b'L',
+            post_only: 0,
+            scope: Scope::None,
+            limit: Limit::None,
+            customer_type: b' ',
+            session: SessionId::VENUE,
+            account: AccountId::NONE,
+            ticker: TickerId::ALL,
+            channel: Channel::NONE,
+            user_ref: UserRef(0),
+            original: UserRef(0),
+            quantity: Quantity(0),
+            min_quantity: Quantity(0),
+            price: Price(0),
+            max_floor: Quantity(0),
+            expire_seconds: 0,
+            self_match: SelfMatch::OFF,
+            group: 0,
+            self_match_group: [b' '; 2],
+            tags: 0,
+            firm: Firm::BLANK,
+            value: 0,
+            peg_offset: 0,
+            random_reserve: 0,
+            client_order_id: ClientOrderId::BLANK,
+            refusal: Reject::None,
+        }
+    }
+
+    /// Whether the client sent option tag `tag` (1 to 31).
+    #[inline]
+    pub const fn has_tag(&self, tag: u8) -> bool {
+        self.tags & (1 << tag) != 0
+    }
+
+    /// Whether this is an order that trades wholly at once or not at all.
+    #[inline]
+    pub fn is_fill_or_kill(&self) -> bool {
+        self.time_in_force == TimeInForce::ImmediateOrCancel
+            && self.min_quantity == self.quantity
+            && !self.quantity.is_zero()
+    }
+}
+
+/// What the sequencer decided, written with the command because it depends on how far fills had come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Verdict {
+    /// The order's slot: given to an accepted Enter, found for Cancel, Modify and Replace; else [`Slot::NONE`].
+    pub slot: Slot,
+    /// Price at which an accepted order's exposure is reserved: its limit, or the worst price a market order may
+    /// trade at by the collar. The matcher takes it as the limit of a market order.
+    pub limit_price: Price,
+    /// Account Query: the next free user reference. Cancel, Modify and Replace: 0.
+    pub next_user_ref: UserRef,
+    /// The first check that failed, or none.
+    pub reject: Reject,
+    /// Zero.
+    pub reserved: u16,
+}
+
+impl Verdict {
+    /// Refused for `reject`.
+    pub const fn refused(reject: Reject) -> Verdict {
+        Verdict { slot: Slot::NONE, limit_price: Price(0), next_user_ref: UserRef(0), reject, reserved: 0 }
+    }
+
+    /// Accepted, without an order of its own.
+    pub const ACCEPTED: Verdict = Verdict::refused(Reject::None);
+
+    /// Whether the request goes on to a matcher.
+    #[inline]
+    pub fn is_accepted(&self) -> bool {
+        self.reject == Reject::None
+    }
+}
+
+/// One input with its number, time and verdict: what the journal stores, matchers execute and egress answers.
+/// Two cache lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Sequenced {
+    /// Place in the one order of events.
+    pub number: Number,
+    /// The record's time; never goes back.
+    pub time: Nanos,
+    /// The decision.
+    pub verdict: Verdict,
+    /// The request.
+    pub command: Command,
+}
+
+const _: () = assert!(size_of::<Sequenced>() == 128, "two cache lines");
+
+impl Default for Sequenced {
+    fn default() -> Self {
+        Sequenced {
+            number: Number(0),
+            time: Nanos(0),
+            verdict: Verdict::ACCEPTED,
+            command: Command::new(CommandKind::DayStart),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_comes_back_from_its_bytes() {
+        let mut command = Command::new(CommandKind::Enter);
+        command.price = Price(1_503_400);
+        command.refusal = Reject::InvalidSide;
+        assert_eq!(Command::try_read_from_bytes(command.as_bytes()), Ok(command));
+    }
+
+    #[test]
+    fn bytes_that_name_no_kind_are_refused() {
+        let mut bytes = [0u8; 96];
+        bytes.copy_from_slice(Command::new(CommandKind::Enter).as_bytes());
+        bytes[0] = 0xEE;
+        assert!(Command::try_read_from_bytes(&bytes).is_err());
+    }
+}
