@@ -2,4 +2,13 @@
 //!
 //! The folders stand in the order of an order's life; `tests/layout.rs` holds which may import which.
 
+pub mod client;
+pub mod engine;
+pub mod feed;
+pub mod gateway;
+pub mod journal;
+pub mod measure;
+pub mod os;
+pub mod runtime;
 pub mod types;
+pub mod wire;

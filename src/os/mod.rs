@@ -1,0 +1,8 @@
+//! System calls and mapped memory. The unsafe code lives here, each file around one kind of call.
+pub mod affinity;
+pub mod clock;
+pub mod mapped;
+pub mod pages;
+pub mod socket;
+pub mod unix;
+pub mod uring;
