@@ -3,6 +3,7 @@
 //! The folders stand in the order of an order's life; `tests/layout.rs` holds which may import which.
 
 pub mod client;
+pub mod config;
 pub mod engine;
 pub mod feed;
 pub mod gateway;
