@@ -96,7 +96,7 @@ impl Gate {
             }
             Outward::Public(published) => self.feed.try_push(published).is_ok(),
             Outward::Delivered(number) => {
-                self.delivered.publish(number.0);
+                self.delivered.set(number.0);
                 true
             }
         }

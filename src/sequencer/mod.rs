@@ -1,7 +1,7 @@
 //! The sequencing stage: one hot agent that owns the OMS, the risk state and the writing end of the log.
 //!
 //! It takes commands from the gateways and the operator in bounded turns, lets the OMS decide, gives each the next
-//! number and a time that never goes back, appends it with its verdict, and sends it on: an accepted one to its
+//! number and a time above the one before, appends it with its verdict, and sends it on: an accepted one to its
 //! matcher, every one as a ticket to egress. What the OMS ignores (a resent request, a cancel of an order that is
 //! gone) is no record. Fills come back from egress in number order and are applied first in each turn.
 //!
@@ -119,7 +119,7 @@ impl<T: TimeSource> Sequencer<T> {
     }
 
     fn decide(&mut self, command: Command) {
-        let time = self.time.now().max(self.last_time);
+        let time = self.time.now().max(Nanos(self.last_time.0 + 1));
         match self.oms.decide(&command, time) {
             Decision::Ignore(_) => self.counters.ignored.add(1),
             Decision::Record(verdict) => self.record(command, verdict, time),
@@ -132,7 +132,7 @@ impl<T: TimeSource> Sequencer<T> {
         let record = Sequenced { number: self.number, time, verdict, command };
         let appended = self.log.append(&record);
         assert!(appended.is_ok(), "room in the log was seen before the command was taken");
-        self.links.committed.publish(self.number.0);
+        self.links.committed.set(self.number.0);
         let sources = self.route(&record);
         self.oms.apply(&record);
         let pushed = self.links.tickets.try_push(Ticket { record, sources });
