@@ -4,5 +4,6 @@ pub mod clock;
 pub mod mapped;
 pub mod pages;
 pub mod socket;
+pub mod udp;
 pub mod unix;
 pub mod uring;
