@@ -5,7 +5,7 @@
 //! produced must be what the twin produces: that is the first of the seven ideas, made into a tool.
 
 use crate::egress::fan::{self, Outlet};
-use crate::engine::book::{Events, Progress, Shard};
+use crate::engine::book::{Events, Progress, Shard, ShardFault};
 use crate::engine::oms::{Oms, Route};
 use crate::types::{Market, MatcherId, Outcome, Sequenced};
 
@@ -19,9 +19,12 @@ pub struct Twin {
 
 impl Twin {
     /// Empty books; takes the memory the market's configuration asks for.
-    pub fn new(market: &Market) -> Twin {
-        let shards = (0..market.matchers).map(|m| Shard::new(market, MatcherId(m))).collect();
-        Twin { oms: Oms::new(market), shards, out: Events::new(), sessions: market.sessions.len() as u16 }
+    ///
+    /// # Errors
+    /// A price range that no ladder can hold.
+    pub fn new(market: &Market) -> Result<Twin, ShardFault> {
+        let shards = (0..market.matchers).map(|m| Shard::new(market, MatcherId(m))).collect::<Result<_, _>>()?;
+        Ok(Twin { oms: Oms::new(market), shards, out: Events::new(), sessions: market.sessions.len() as u16 })
     }
 
     /// Applies one record; everything outward goes to `outlet`, in the order it leaves the exchange.
@@ -44,7 +47,6 @@ impl Twin {
                 self.oms.on_event(&Outcome { number: record.number, time: record.time, ticker, event });
                 fan::event(record, ticker, &event, outlet);
             }
-            self.out.clear();
             if progress == Progress::Done {
                 return;
             }

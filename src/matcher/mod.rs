@@ -6,7 +6,7 @@
 //! the intake here and, through the links before it, at the edge. The last event of a record is marked, and a record
 //! that changes nothing here sends one `Nothing`, because egress waits for the mark.
 
-use crate::engine::book::{Events, Progress, Shard};
+use crate::engine::book::{EVENTS_MAX, Events, Progress, Shard};
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counter;
 use crate::runtime::link::{Receiver, Sender};
@@ -39,7 +39,7 @@ impl Matcher {
         events: Sender<Stamped>,
         executed: Counter,
     ) -> Matcher {
-        assert!(events.capacity() > Events::CAPACITY, "the link of events holds a whole buffer and its mark");
+        assert!(events.capacity() > EVENTS_MAX, "the link of events holds a whole buffer and its mark");
         Matcher {
             name: format!("matcher.{index}"),
             shard,
@@ -66,7 +66,6 @@ impl Matcher {
         if done && count == 0 {
             self.push(Stamped { number, ticker: TickerId::ALL, last: true, event: Event::Nothing });
         }
-        self.out.clear();
         self.unfinished = if done { None } else { Some(number) };
     }
 
@@ -83,7 +82,7 @@ impl Agent for Matcher {
 
     fn work(&mut self) -> usize {
         for taken in 0..RECORDS_A_TURN_MAX {
-            if self.events.free() <= Events::CAPACITY {
+            if self.events.free() <= EVENTS_MAX {
                 return taken;
             }
             let (number, progress) = match self.unfinished {
