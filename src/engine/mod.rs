@@ -7,4 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod book;
+pub mod digest;
 pub mod oms;
+pub mod risk;
