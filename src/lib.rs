@@ -4,12 +4,15 @@
 
 pub mod client;
 pub mod config;
+pub mod egress;
 pub mod engine;
 pub mod feed;
 pub mod gateway;
 pub mod journal;
+pub mod matcher;
 pub mod measure;
 pub mod os;
 pub mod runtime;
+pub mod sequencer;
 pub mod types;
 pub mod wire;

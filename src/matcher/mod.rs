@@ -58,21 +58,20 @@ impl Matcher {
 
     /// Passes on what the buffer holds; the caller made sure that it fits. `done` marks the last.
     fn flush(&mut self, number: Number, done: bool) {
-        let count = self.out.as_slice().len();
-        for (index, &(ticker, event)) in self.out.as_slice().iter().enumerate() {
-            let last = done && index + 1 == count;
-            self.push(Stamped { number, ticker, last, event });
+        let count = self.out.len();
+        for (index, &(ticker, event)) in self.out.iter().enumerate() {
+            push(&mut self.events, Stamped { number, ticker, last: done && index + 1 == count, event });
         }
         if done && count == 0 {
-            self.push(Stamped { number, ticker: TickerId::ALL, last: true, event: Event::Nothing });
+            push(&mut self.events, Stamped { number, ticker: TickerId::ALL, last: true, event: Event::Nothing });
         }
         self.unfinished = if done { None } else { Some(number) };
     }
+}
 
-    fn push(&mut self, stamped: Stamped) {
-        let pushed = self.events.try_push(stamped);
-        assert!(pushed.is_ok(), "room for a whole buffer was seen before the record was executed");
-    }
+fn push(events: &mut Sender<Stamped>, stamped: Stamped) {
+    let pushed = events.try_push(stamped);
+    assert!(pushed.is_ok(), "room for a whole buffer was seen before the record was executed");
 }
 
 impl Agent for Matcher {

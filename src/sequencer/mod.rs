@@ -108,7 +108,7 @@ impl<T: TimeSource> Sequencer<T> {
                 self.counters.held_back.add(1);
                 return taken;
             }
-            if !self.log.has_room() {
+            if self.log.free_records() == 0 {
                 self.counters.log_full.set(1);
                 return taken;
             }
@@ -118,9 +118,9 @@ impl<T: TimeSource> Sequencer<T> {
         COMMANDS_A_TURN_MAX
     }
 
-    fn decide(&mut self, command: Command) {
+    fn decide(&mut self, mut command: Command) {
         let time = self.time.now().max(Nanos(self.last_time.0 + 1));
-        match self.oms.decide(&command, time) {
+        match self.oms.decide(&mut command, time) {
             Decision::Ignore(_) => self.counters.ignored.add(1),
             Decision::Record(verdict) => self.record(command, verdict, time),
         }
