@@ -5,5 +5,15 @@
 //! journal: replay feeds the same events in and the same bytes come out, under the same numbers.
 
 pub mod cache;
+pub mod encoder;
 pub mod levels;
+pub mod publisher;
+pub mod rerequest;
 pub mod store;
+pub mod stream;
+
+pub use cache::DepthCache;
+pub use encoder::FeedEncoder;
+pub use publisher::{FeedOptions, Publisher};
+pub use store::{FeedStore, StoreFull};
+pub use stream::FeedStream;
