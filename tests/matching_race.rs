@@ -6,7 +6,7 @@
 mod support;
 
 use pitlane::engine::book::{EVENTS_MAX, Events};
-use pitlane::types::MatcherId;
+use pitlane::types::{CommandKind, MatcherId};
 use support::flow::Flow;
 use support::lanes::{Lane, MATCHERS, market};
 
@@ -28,8 +28,9 @@ fn setting(name: &str, default: u64) -> u64 {
 struct Seen {
     records: u64,
     events: u64,
-    /// Records whose events did not fit one buffer.
-    long: u64,
+    /// Sweeps and mass cancels whose events did not fit one buffer.
+    sweeps_long: u64,
+    cancels_long: u64,
     orders_most: usize,
 }
 
@@ -55,7 +56,9 @@ fn run(seed: u64, commands: u64, orders_max: u32, seen: &mut Seen) {
         for lane in &mut lanes[to] {
             let said = lane.play(&record, &mut events);
             seen.events += said.len() as u64;
-            seen.long += u64::from(said.len() > EVENTS_MAX);
+            let sweeps = record.command.kind == CommandKind::Enter;
+            let long = if sweeps { &mut seen.sweeps_long } else { &mut seen.cancels_long };
+            *long += u64::from(said.len() > EVENTS_MAX);
         }
         if count % CHECK_EVERY == 0 {
             lanes.iter().for_each(|lane| lane.check(&market));
@@ -77,7 +80,7 @@ fn the_book_says_what_its_slow_twin_says() {
     }
     println!("seeds from {first_seed}: {seen:?}");
     if commands >= COMMANDS_DEFAULT {
-        assert!(seen.long > 0, "no record was long enough to be resumed");
+        assert!(seen.sweeps_long > 0 && seen.cancels_long > 0, "no record was long enough to be resumed");
         assert!(seen.orders_most > 1_000, "the books stayed shallow");
     }
 }

@@ -1,11 +1,13 @@
 //! Random records that use everything a book serves, sane enough to have passed an OMS.
 
-use super::lanes::{Lane, MATCHERS, Open};
+use super::lanes::{DEEP, Lane, MATCHERS, Open};
 use super::random::Random;
 use pitlane::types::*;
 
 /// Records of a phase.
 const PHASE_RECORDS: u64 = 5_000;
+/// Records at the start of a wearing phase among which some sweep a whole side.
+const STORM_RECORDS: u64 = 40;
 
 /// The generator of one run.
 pub struct Flow {
@@ -172,7 +174,8 @@ impl Flow {
     }
 
     fn enter(&mut self, lanes: &mut [Lane]) -> (std::ops::Range<usize>, Sequenced) {
-        let ticker = self.any_ticker();
+        // One ticker gets the most, so that its queues and sweeps become longer than a buffer of events.
+        let ticker = if self.random.percent(40) { DEEP } else { self.any_ticker() };
         let to = self.lane_of(ticker);
         let Some(slot) = lanes[to.start].give_slot() else {
             return (to.clone(), self.cancel(&lanes[to.start]));
@@ -189,6 +192,12 @@ impl Flow {
         record.command = command;
         record.verdict.slot = slot;
         self.priced(ticker, &mut record);
+        if !self.is_building() && self.number % PHASE_RECORDS < STORM_RECORDS && self.random.percent(30) {
+            // The storm breaks: take all that has been built, in one record.
+            record.command.quantity = Quantity::ORDER_MAX;
+            record.command.price = Price::MARKET;
+            record.verdict.limit_price = if record.command.side == SideCode::Buy { Price(u32::MAX) } else { Price(0) };
+        }
         (to, record)
     }
 

@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 
 pub const MATCHERS: u16 = 3;
 
+/// The ticker that gets the most orders.
+pub const DEEP: TickerId = TickerId(4);
+
 pub fn account(name: &str, firm: &str) -> AccountSpec {
     AccountSpec {
         name: name.into(),
