@@ -51,6 +51,7 @@ macro_rules! tags {
 
         impl Tags {
             /// No options.
+            #[allow(clippy::useless_transmute, reason = "zeros of each field's layout; some layouts are bare arrays")]
             pub const NONE: Tags = Tags {
                 present: 0,
                 fault: None,
