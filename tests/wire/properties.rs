@@ -1,6 +1,6 @@
 //! What holds for any bytes: readers neither panic nor read too far, and what was written reads back.
 
-use crate::ouch_table::{INBOUND, OUTBOUND, Row, message, value_bytes};
+use crate::ouch_table::{Appendage, INBOUND, OUTBOUND, Row, message, value_bytes};
 use crate::vectors::{ITCH, MOLD, SOUP, lines};
 use pitlane::wire::mold::{self, MoldPacket, PacketWriter, Request};
 use pitlane::wire::ouch::{Inbound, MESSAGE_MAX, OuchError, Outbound, TagFault};
@@ -296,6 +296,23 @@ fn tag_faults_are_flagged_and_the_message_still_read() {
     }
     for elements in [&[0][..], &[0, 3], &[2], &[3, 28, 5], &[255, 28, 5], &[2, 28, 5, 1]] {
         assert_eq!(enter(elements), Err(OuchError::Appendage { kind: b'O' }), "{elements:?}");
+    }
+}
+
+#[test]
+fn an_appendage_may_be_left_out_only_where_the_document_says_so() {
+    let inbound = INBOUND.iter().map(|row| (row, true));
+    for (Row(kind, fixed, class, _), inbound) in inbound.chain(OUTBOUND.iter().map(|row| (row, false))) {
+        let read = |appendage: &[u8]| {
+            let bytes = [&vec![*kind; *fixed][..], appendage].concat();
+            if inbound { Inbound::parse(&bytes).is_ok() } else { Outbound::parse(&bytes).is_ok() }
+        };
+        let expected = match class {
+            Appendage::None => [true, false, false],
+            Appendage::Required => [false, true, false],
+            Appendage::Written | Appendage::LeftOut => [true, true, false],
+        };
+        assert_eq!([read(&[]), read(&[0, 0]), read(&[0])], expected, "{}", *kind as char);
     }
 }
 
