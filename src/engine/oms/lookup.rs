@@ -9,14 +9,15 @@
 use super::orders::Place;
 use crate::types::{SessionId, UserRef};
 
-/// Who named an order, and how. Never 0, because user references start at 1.
+/// Who named an order, and how. The top bit is set, so that no key is the 0 of an empty entry: a client may well ask
+/// for its order number 0, which never exists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Key(u64);
 
 impl Key {
     #[inline]
     pub(super) const fn new(session: SessionId, counter: u8, user_ref: UserRef) -> Key {
-        Key((session.0 as u64) << 40 | (counter as u64) << 32 | user_ref.0 as u64)
+        Key(1 << 63 | (session.0 as u64) << 40 | (counter as u64) << 32 | user_ref.0 as u64)
     }
 }
 
