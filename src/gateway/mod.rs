@@ -1,3 +1,4 @@
 //! (being written)
+pub mod net;
 pub mod operator;
 pub mod shared;
