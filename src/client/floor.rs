@@ -3,7 +3,8 @@
 //! figure, measured in the same run.
 //!
 //! The other process is a copy of the calling program: it must call [`echo_if_asked`] first thing in `main`. Both
-//! sides spin, so each needs a core of its own; on one core the figure is the scheduler's.
+//! sides spin, so each needs a core of its own; on one core the figure is the scheduler's, and only the yield after
+//! [`POLLS_BEFORE_YIELD`] keeps that from being a time slice each way.
 
 use crate::os::mapped::Mapped;
 use crate::os::unix;
@@ -20,8 +21,10 @@ use std::time::Instant;
 pub const ASK: &str = "PITLANE_RING_ECHO";
 /// Slots of the floor's rings: as many as a client's ring has by default.
 const SLOTS: usize = 1024;
+/// Empty polls before the core is offered to others: some 20 us, far above a trip that is not disturbed.
+const POLLS_BEFORE_YIELD: u32 = 1 << 12;
 /// Polls between two looks at whether the other process is still there.
-const POLLS_PER_LOOK: u32 = 1 << 20;
+const POLLS_PER_LOOK: u32 = 1 << 16;
 
 /// The other side of the measurement: if this process was started for it, echoes until its parent is gone, and
 /// returns `true`; the caller then leaves.
@@ -44,16 +47,20 @@ pub fn echo_if_asked() -> io::Result<bool> {
 
 fn echo(mut writer: RingWriter, mut reader: RingReader, parent: &Path) {
     let mut message = [0; MESSAGE_MAX];
-    let mut idle = 0;
-    while idle < POLLS_PER_LOOK || parent.exists() {
-        idle = if idle < POLLS_PER_LOOK { idle + 1 } else { 0 };
+    let mut idle = 0u32;
+    while !idle.is_multiple_of(POLLS_PER_LOOK) || parent.exists() {
+        idle = idle.wrapping_add(1);
         match reader.poll(&mut message) {
-            Ok(Some(length)) if writer.try_send(&message[..length]).is_ok() => idle = 0,
-            Ok(None) => {}
-            // A message of length one is the parent's goodbye in disguise only if the ring broke: leave either way.
+            Ok(Some(length)) if writer.try_send(&message[..length]).is_ok() => idle = 1,
+            Ok(None) => wait(idle),
+            // The ring is full although every trip is waited for, or its memory is broken.
             Ok(Some(_)) | Err(_) => return,
         }
     }
+}
+
+fn wait(idle: u32) {
+    if idle % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 { std::thread::yield_now() } else { std::hint::spin_loop() }
 }
 
 /// A running measurement: the copy echoes until this is dropped.
@@ -61,6 +68,8 @@ pub struct Floor {
     writer: RingWriter,
     reader: RingReader,
     echo: Child,
+    answer: [u8; MESSAGE_MAX],
+    answer_bytes: usize,
     // The copy opens these through /proc, so that they must stay open until it has.
     _files: [File; 2],
 }
@@ -77,7 +86,8 @@ impl Floor {
         let ask = format!("{}:{}:{}", std::process::id(), own_file.as_raw_fd(), other_file.as_raw_fd());
         let echo = command.env(ASK, ask).spawn()?;
         let (writer, reader) = shared_ring::ends(own, other);
-        let mut floor = Floor { writer, reader, echo, _files: [own_file, other_file] };
+        let mut floor =
+            Floor { writer, reader, echo, answer: [0; MESSAGE_MAX], answer_bytes: 0, _files: [own_file, other_file] };
         floor.round_trip(&[0; 8])?;
         Ok(floor)
     }
@@ -87,23 +97,35 @@ impl Floor {
     /// # Errors
     /// `BrokenPipe` when the other process has ended or the ring is broken.
     pub fn round_trip(&mut self, message: &[u8]) -> io::Result<u64> {
-        let mut answer = [0; MESSAGE_MAX];
         let mut idle = 0u32;
         let start = Instant::now();
         self.writer.try_send(message).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
         loop {
-            match self.reader.poll(&mut answer) {
-                Ok(Some(_)) => return Ok(start.elapsed().as_nanos() as u64),
-                Ok(None) => idle += 1,
+            match self.reader.poll(&mut self.answer) {
+                Ok(Some(length)) => {
+                    self.answer_bytes = length;
+                    return Ok(start.elapsed().as_nanos() as u64);
+                }
+                Ok(None) => wait(idle),
                 Err(violation) => return Err(io::Error::other(violation)),
             }
-            if idle == POLLS_PER_LOOK {
-                idle = 0;
-                if self.echo.try_wait()?.is_some() {
-                    return Err(io::ErrorKind::BrokenPipe.into());
-                }
+            idle = idle.wrapping_add(1);
+            if idle.is_multiple_of(POLLS_PER_LOOK) && self.echo.try_wait()?.is_some() {
+                return Err(io::ErrorKind::BrokenPipe.into());
             }
         }
+    }
+
+    /// What came back last.
+    pub fn answer(&self) -> &[u8] {
+        &self.answer[..self.answer_bytes]
+    }
+
+    /// Ends the other process.
+    pub fn end_echo(&mut self) {
+        // It may be gone already; then there is nothing to end.
+        let _ = self.echo.kill();
+        let _ = self.echo.wait();
     }
 
     /// `count` round trips of a message of `bytes`, after as many again unmeasured as a tenth of that.
@@ -121,9 +143,7 @@ impl Floor {
 
 impl Drop for Floor {
     fn drop(&mut self) {
-        // It may be gone already; then there is nothing to end.
-        let _ = self.echo.kill();
-        let _ = self.echo.wait();
+        self.end_echo();
     }
 }
 

@@ -263,3 +263,102 @@ fn check(result: libc::c_int) -> io::Result<()> {
 fn length(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::mapped::Mapped;
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    const BYTES: usize = 8192;
+
+    fn handed_over(file: &File) -> File {
+        let (here, there) = UnixStream::pair().unwrap();
+        assert_eq!(send_with_files(&here, b"x", &[file.as_fd()]).unwrap(), 1);
+        let mut files = [const { None }; FILES_MAX];
+        assert_eq!(receive_with_files(&there, &mut [0; 8], &mut files).unwrap(), 1);
+        assert!(files[1..].iter().all(Option::is_none));
+        File::from(files[0].take().unwrap())
+    }
+
+    fn punch_hole(file: &File) -> io::Result<()> {
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: the file is open; the call takes integers.
+        check(unsafe { libc::fallocate(file.as_raw_fd(), mode, 0, 4096) })
+    }
+
+    #[test]
+    fn memory_only_its_maker_writes_is_read_only_for_everybody_else() {
+        let file = memory_file(c"test", BYTES).unwrap();
+        let maker = Mapped::from_file(&file, BYTES, true).unwrap();
+        seal(&file, Seal::MakerWrites).unwrap();
+        let received = handed_over(&file);
+        assert!(is_fixed_in_size(&received));
+        assert!(Mapped::from_file(&received, BYTES, true).is_err(), "a writable mapping");
+        assert!(received.set_len(0).is_err(), "a smaller size");
+        assert!(received.set_len(2 * BYTES as u64).is_err(), "a larger size");
+        assert!((&received).write(b"x").is_err(), "a write through the descriptor");
+        assert!(punch_hole(&received).is_err(), "a hole");
+        assert!(seal(&received, Seal::BothWrite).is_err(), "another seal");
+        let peer = Mapped::from_file(&received, BYTES, false).unwrap();
+        maker.atomic_u64(64).store(7, Relaxed);
+        assert_eq!(peer.atomic_u64(64).load(Relaxed), 7, "the maker still writes");
+    }
+
+    #[test]
+    fn memory_both_write_keeps_its_size() {
+        let file = memory_file(c"test", BYTES).unwrap();
+        let maker = Mapped::from_file(&file, BYTES, true).unwrap();
+        seal(&file, Seal::BothWrite).unwrap();
+        let received = handed_over(&file);
+        assert!(is_fixed_in_size(&received));
+        assert!(received.set_len(0).is_err());
+        assert!(received.set_len(2 * BYTES as u64).is_err());
+        let peer = Mapped::from_file(&received, BYTES, true).unwrap();
+        peer.atomic_u64(64).store(7, Relaxed);
+        assert_eq!(maker.atomic_u64(64).load(Relaxed), 7);
+        punch_hole(&received).unwrap();
+        assert_eq!(maker.atomic_u64(64).load(Relaxed), 0, "a hole reads as zeros, without a signal");
+    }
+
+    #[test]
+    fn an_unsealed_file_is_not_fixed_in_size() {
+        assert!(!is_fixed_in_size(&memory_file(c"test", BYTES).unwrap()));
+        assert!(!is_fixed_in_size(&tempfile::tempfile().unwrap()));
+    }
+
+    #[test]
+    fn the_kernel_names_the_peer() {
+        let (here, _there) = UnixStream::pair().unwrap();
+        let peer = peer(&here).unwrap();
+        assert_eq!((peer.pid, peer.uid), (std::process::id() as i32, own_uid()));
+    }
+
+    #[test]
+    fn a_socket_left_behind_is_replaced_and_a_living_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let first = listen(&path, 0o600).unwrap();
+        assert_eq!(listen(&path, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        let second = listen(&path, 0o600).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(accept(&second).unwrap().is_none());
+        let mut client = UnixStream::connect(&path).unwrap();
+        let mut taken = accept(&second).unwrap().unwrap();
+        assert_eq!(taken.read(&mut [0; 1]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        client.write_all(b"hi").unwrap();
+        let mut bytes = [0; 2];
+        taken.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"hi");
+    }
+
+    #[test]
+    fn sending_to_a_peer_that_left_is_an_error_and_no_signal() {
+        let (here, there) = UnixStream::pair().unwrap();
+        drop(there);
+        assert_eq!(send_with_files(&here, b"x", &[]).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}

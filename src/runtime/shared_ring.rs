@@ -27,8 +27,9 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 pub const SLOT_BYTES: usize = 64;
 /// Payload of a slot: what its eight-byte header leaves.
 pub const SLOT_PAYLOAD: usize = SLOT_BYTES - 8;
-/// Longest message in slots. Eight carry every order-entry message with all its options, three times over.
-pub const MESSAGE_SLOTS_MAX: usize = 8;
+/// Longest message in slots. Three carry the longest order-entry message with all its options (161 bytes), one more
+/// leaves room for a protocol that grows.
+pub const MESSAGE_SLOTS_MAX: usize = 4;
 /// Longest message in bytes.
 pub const MESSAGE_MAX: usize = MESSAGE_SLOTS_MAX * SLOT_PAYLOAD;
 /// Fewest slots of a ring: two of the longest messages, so that one can be read while the next is written.
@@ -343,5 +344,247 @@ impl std::error::Error for NotARing {}
 impl From<NotARing> for io::Error {
     fn from(fault: NotARing) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A conversation inside one process: (writer, reader) of one side and of the other.
+    fn pair(slots: usize) -> ((RingWriter, RingReader), (RingWriter, RingReader)) {
+        let half = || Half::format(Arc::new(Mapped::anonymous(Half::bytes(slots)).unwrap())).unwrap();
+        let (here, there) = (half(), half());
+        (ends(here.clone(), there.clone()), ends(there, here))
+    }
+
+    /// Small and repeatable; the seed is the test's input.
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        }
+    }
+
+    fn message(index: u64, out: &mut [u8; MESSAGE_MAX]) -> usize {
+        let mut random = Random(index.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let length = 1 + (random.next() % MESSAGE_MAX as u64) as usize;
+        out[..length].fill_with(|| random.next() as u8);
+        length
+    }
+
+    #[test]
+    fn messages_of_every_length_come_out_as_they_went_in() {
+        let ((mut writer, _), (_, mut reader)) = pair(SLOTS_MIN);
+        let (mut sent, mut got) = ([0; MESSAGE_MAX], [0; MESSAGE_MAX]);
+        for lap in 0..20u8 {
+            for length in 1..=MESSAGE_MAX {
+                sent[..length].fill_with(|| lap ^ length as u8);
+                writer.try_send(&sent[..length]).unwrap();
+                assert_eq!(reader.poll(&mut got), Ok(Some(length)));
+                assert_eq!(sent[..length], got[..length]);
+                assert_eq!(reader.poll(&mut got), Ok(None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_ring_refuses_and_goes_on_once_there_is_room() {
+        let ((mut writer, _), (_, mut reader)) = pair(SLOTS_MIN);
+        let mut out = [0; MESSAGE_MAX];
+        for index in 0..SLOTS_MIN {
+            writer.try_send(&[index as u8 + 1]).unwrap();
+        }
+        assert_eq!(writer.try_send(&[99]), Err(Refused::Full));
+        assert_eq!(reader.poll(&mut out), Ok(Some(1)));
+        assert_eq!(writer.try_send(&[7; SLOT_PAYLOAD + 1]), Err(Refused::Full), "two slots do not fit into one");
+        writer.try_send(&[99]).unwrap();
+        for expected in (2..=SLOTS_MIN as u8).chain([99]) {
+            assert_eq!(reader.poll(&mut out), Ok(Some(1)));
+            assert_eq!(out[0], expected);
+        }
+        assert_eq!(reader.poll(&mut out), Ok(None));
+    }
+
+    #[test]
+    fn empty_and_overlong_messages_are_refused() {
+        let ((mut writer, _), (_, mut reader)) = pair(SLOTS_MIN);
+        assert_eq!(writer.try_send(&[]), Err(Refused::Length));
+        assert_eq!(writer.try_send(&[0; MESSAGE_MAX + 1]), Err(Refused::Length));
+        assert_eq!(reader.poll(&mut [0; MESSAGE_MAX]), Ok(None));
+    }
+
+    #[test]
+    fn numbers_pass_the_end_of_their_32_bits() {
+        let ((mut writer, _), (_, mut reader)) = pair(SLOTS_MIN);
+        let start = u64::from(u32::MAX) + 1 - 2 * SLOTS_MIN as u64;
+        (writer.position, writer.consumed, reader.position) = (start, start, start);
+        writer.other.consumed().store(start, Release);
+        for position in start - SLOTS_MIN as u64..start {
+            writer.own.line(position)[0].store(header(position, 1, KIND_FIRST), Release);
+        }
+        let (mut sent, mut got) = ([0; MESSAGE_MAX], [0; MESSAGE_MAX]);
+        for index in 0..100 {
+            let length = message(index, &mut sent);
+            assert_eq!(reader.poll(&mut got), Ok(None));
+            writer.try_send(&sent[..length]).unwrap();
+            assert_eq!(reader.poll(&mut got), Ok(Some(length)));
+            assert_eq!(sent[..length], got[..length]);
+        }
+        assert!(writer.position() > u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn two_threads_pass_on_every_message_in_order() {
+        const COUNT: u64 = 300_000;
+        let ((mut writer, mut answers), (mut echo, mut reader)) = pair(64);
+        let echoing = std::thread::spawn(move || {
+            let mut bytes = [0; MESSAGE_MAX];
+            for _ in 0..COUNT {
+                let length = loop {
+                    match reader.poll(&mut bytes).unwrap() {
+                        Some(length) => break length,
+                        None => std::thread::yield_now(),
+                    }
+                };
+                while echo.try_send(&bytes[..length]).is_err() {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let (mut sent, mut expected, mut got) = ([0; MESSAGE_MAX], [0; MESSAGE_MAX], [0; MESSAGE_MAX]);
+        let (mut next_sent, mut next_got) = (0, 0);
+        while next_got < COUNT {
+            let mut moved = false;
+            if next_sent < COUNT {
+                let length = message(next_sent, &mut sent);
+                if writer.try_send(&sent[..length]).is_ok() {
+                    (next_sent, moved) = (next_sent + 1, true);
+                }
+            }
+            if let Some(length) = answers.poll(&mut got).unwrap() {
+                let wanted = message(next_got, &mut expected);
+                assert_eq!(expected[..wanted], got[..length], "message {next_got}");
+                (next_got, moved) = (next_got + 1, true);
+            }
+            if !moved {
+                std::thread::yield_now();
+            }
+        }
+        echoing.join().unwrap();
+    }
+
+    #[test]
+    fn a_number_that_was_not_due_is_a_violation() {
+        let slots = SLOTS_MIN as u64;
+        for jump in [1, 2, slots - 1, slots, 2 * slots, 1 << 31, u64::from(u32::MAX)] {
+            let ((mut writer, _), (_, mut reader)) = pair(SLOTS_MIN);
+            let mut out = [0; MESSAGE_MAX];
+            for _ in 0..=slots {
+                writer.try_send(b"honest").unwrap();
+                reader.poll(&mut out).unwrap().unwrap();
+            }
+            let position = writer.position;
+            writer.own.line(position)[0].store(header(position.wrapping_add(jump), 1, KIND_FIRST), Release);
+            assert_eq!(reader.poll(&mut out), Err(Violation::Sequence), "ahead by {jump}");
+            writer.own.line(position)[0].store(header(position.wrapping_sub(jump), 1, KIND_FIRST), Release);
+            let rolled_back = reader.poll(&mut out);
+            // One turn back is what an unwritten slot holds.
+            assert_eq!(rolled_back, if jump == slots { Ok(None) } else { Err(Violation::Sequence) }, "back by {jump}");
+        }
+    }
+
+    #[test]
+    fn an_impossible_header_is_a_violation() {
+        let headers = [
+            header(0, 0, KIND_FIRST),
+            header(0, MESSAGE_MAX + 1, KIND_FIRST),
+            header(0, usize::from(u16::MAX), KIND_FIRST),
+            header(0, 1, KIND_MORE),
+            header(0, 1, 0),
+            header(0, 1, u16::MAX),
+            // The rest of the message is missing.
+            header(0, SLOT_PAYLOAD + 1, KIND_FIRST),
+        ];
+        for head in headers {
+            let ((writer, _), (_, mut reader)) = pair(SLOTS_MIN);
+            writer.own.line(0)[0].store(head, Release);
+            assert_eq!(reader.poll(&mut [0; MESSAGE_MAX]), Err(Violation::Header), "{head:#018x}");
+            assert_eq!(reader.position(), 0);
+        }
+    }
+
+    #[test]
+    fn a_continuation_of_another_message_is_a_violation() {
+        let ((mut writer, _), (_, mut reader)) = pair(SLOTS_MIN);
+        writer.try_send(&[1; 2 * SLOT_PAYLOAD]).unwrap();
+        for word in [
+            0,
+            header(1, 2 * SLOT_PAYLOAD, KIND_FIRST),
+            header(1, SLOT_PAYLOAD + 1, KIND_MORE),
+            header(2, 2 * SLOT_PAYLOAD, KIND_MORE),
+        ] {
+            writer.own.line(1)[0].store(word, Release);
+            assert_eq!(reader.poll(&mut [0; MESSAGE_MAX]), Err(Violation::Header));
+        }
+    }
+
+    #[test]
+    fn a_consumed_count_that_jumps_or_falls_is_a_violation() {
+        let ((mut writer, _), (_, mut reader)) = pair(SLOTS_MIN);
+        for _ in 0..5 {
+            writer.try_send(&[1]).unwrap();
+            reader.poll(&mut [0; MESSAGE_MAX]).unwrap().unwrap();
+        }
+        assert_eq!(writer.refresh(), Ok(SLOTS_MIN));
+        for count in [4, 0, 6, u64::MAX] {
+            writer.other.consumed().store(count, Release);
+            assert_eq!(writer.refresh(), Err(Refused::Violation(Violation::Consumed)), "{count}");
+        }
+        writer.other.consumed().store(5, Release);
+        assert_eq!(writer.refresh(), Ok(SLOTS_MIN), "what was refused has left no trace");
+    }
+
+    #[test]
+    fn random_memory_never_panics_and_never_yields_more_than_fits() {
+        for seed in 1..=400u64 {
+            let ((mut writer, mut reader), (peer, _)) = pair(SLOTS_MIN);
+            let mut random = Random(seed.wrapping_mul(0x2545_F491_4F6C_DD1D));
+            let mut out = [0; MESSAGE_MAX];
+            for _ in 0..2_000 {
+                // The peer's half only: neither side can write into the other's.
+                let at = SLOTS_AT + (random.next() as usize % (SLOTS_MIN * 8)) * 8;
+                // Half of the words nearly right, so that the reader gets past its first check.
+                let near = header(
+                    reader.position() + random.next() % 3,
+                    1 + random.next() as usize % 300,
+                    1 + (random.next() % 3) as u16,
+                );
+                let word = if random.next() & 1 == 0 { random.next() } else { near };
+                peer.own.memory.atomic_u64(at).store(word, Relaxed);
+                peer.own.consumed().store(random.next() % 64, Relaxed);
+                if let Ok(Some(length)) = reader.poll(&mut out) {
+                    assert!((1..=MESSAGE_MAX).contains(&length), "seed {seed}");
+                }
+                let _ = writer.try_send(&out[..1 + random.next() as usize % MESSAGE_MAX]);
+                assert!(writer.position - writer.consumed <= SLOTS_MIN as u64, "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn memory_of_another_size_or_kind_is_no_ring() {
+        let of = |bytes| Arc::new(Mapped::anonymous(bytes).unwrap());
+        for bytes in [1, 64, 4096, SLOTS_AT + 3 * SLOT_BYTES, Half::bytes(SLOTS_MIN) + 1, Half::bytes(SLOTS_MIN) - 64] {
+            assert_eq!(Half::format(of(bytes)).err(), Some(NotARing { bytes }));
+        }
+        let blank = of(Half::bytes(SLOTS_MIN));
+        assert!(Half::attach(blank.clone()).is_err());
+        Half::format(blank.clone()).unwrap();
+        assert_eq!(Half::attach(blank).unwrap().slots(), SLOTS_MIN);
     }
 }
