@@ -9,7 +9,7 @@ use super::twin::Twin;
 use crate::config::Config;
 use crate::egress::fan::Outlet;
 use crate::engine::digest;
-use crate::journal::{JournalFault, LogOptions, LogReader, LogWriter, TailState, recover};
+use crate::journal::{LogOptions, LogReader, LogWriter, TailState, recover};
 use crate::types::{Command, CommandKind, Market, Nanos, Number, Sequenced};
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,7 @@ pub fn rebuild(config: &Config, outlet: &mut impl Outlet) -> Result<Rebuilt, Lau
     let (mut reader, tail) = recover(&options, group(&config.market))?;
     let mut last = (Number(0), Nanos(0));
     while let Some(record) = reader.next()? {
-        check_market(&record, &config.market)?;
+        check_market(&record, &config.market, &options.path)?;
         twin.apply(&record, outlet);
         last = (record.number, record.time);
     }
@@ -78,7 +78,7 @@ pub fn replay(
     let mut reader = LogReader::open(path)?;
     let mut last = Number(0);
     while let Some(record) = reader.next()? {
-        check_market(&record, &config.market)?;
+        check_market(&record, &config.market, path)?;
         twin.apply(&record, outlet);
         each(&record, &twin);
         last = record.number;
@@ -86,11 +86,11 @@ pub fn replay(
     Ok((twin, last))
 }
 
-fn check_market(record: &Sequenced, market: &Market) -> Result<(), LaunchFault> {
+fn check_market(record: &Sequenced, market: &Market, path: &Path) -> Result<(), LaunchFault> {
     let Command { kind, value, .. } = record.command;
     let expected = digest::of_market(market);
     if kind == CommandKind::DayStart && value != expected {
-        return Err(LaunchFault::OtherMarket { found: value, expected });
+        return Err(LaunchFault::OtherMarket { found: value, expected, path: path.to_owned() });
     }
     Ok(())
 }
@@ -100,10 +100,4 @@ fn boot_id() -> u64 {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
     u64::from_str_radix(&digits, 16).unwrap_or(0)
-}
-
-impl From<JournalFault> for LaunchFault {
-    fn from(fault: JournalFault) -> LaunchFault {
-        LaunchFault::Journal(fault)
-    }
 }
