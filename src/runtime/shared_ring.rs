@@ -37,6 +37,11 @@ pub const SLOTS_MIN: usize = 2 * MESSAGE_SLOTS_MAX;
 /// Most slots of a ring: 64 MiB. Far below 2^31, so that slot numbers of 32 bits cannot be taken for one another.
 pub const SLOTS_MAX: usize = 1 << 20;
 
+/// Which of the descriptors handed to a client is the venue's half: mapped for reading, its memory sealed.
+pub const VENUE_FILE: usize = 0;
+/// And which is the half that the client writes.
+pub const CLIENT_FILE: usize = 1;
+
 /// Where the magic stands.
 const MAGIC_AT: usize = 0;
 /// Where the consumed count stands: a pair of lines away from the magic, because the processor fetches lines in pairs.
