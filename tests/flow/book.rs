@@ -100,6 +100,10 @@ impl Book {
         self.places.len()
     }
 
+    pub fn place(&self, key: u64) -> Option<(Side, Price)> {
+        self.places.get(&key).copied()
+    }
+
     pub fn quantity(&self, key: u64) -> Option<Quantity> {
         let &(side, price) = self.places.get(&key)?;
         self.sides[side.index()][&price].iter().find(|o| o.key == key).map(|o| Quantity(o.quantity))

@@ -64,7 +64,8 @@ fn a_first_event_that_empties_a_level_has_its_order_seeded() {
 
 #[test]
 fn each_kind_of_event_becomes_what_a_client_would_have_sent() {
-    let messages = "1.0,1,7,100,10000,1\n1.5,2,7,40,10000,1\n2.0,4,7,10,10000,1\n2.0,5,0,25,10050,-1\n3.0,3,7,50,10000,1";
+    let messages =
+        "1.0,1,7,100,10000,1\n1.5,2,7,40,10000,1\n2.0,4,7,10,10000,1\n2.0,5,0,25,10050,-1\n3.0,3,7,50,10000,1";
     let books = "10100,30,10000,100\n10100,30,10000,60\n10100,30,10000,50\n10100,30,10000,50\n10100,30,-9999999999,0";
     let recording = Recording::parse(messages, books).unwrap();
     let (agreement, replay, book) = play(&recording, options(true, true));
@@ -156,23 +157,6 @@ fn a_real_recording_is_replayed_to_the_level() {
         if infer {
             assert_eq!(agreement.share(), 10_000, "every level of every book");
             assert_eq!(book.late, 0, "no step finds its order gone");
-        }
-    }
-}
-#[test]
-fn dbg_first() {
-    let Some(directory) = std::env::var_os(DIRECTORY_VARIABLE) else { return };
-    let recording = Recording::open(directory.as_ref()).unwrap();
-    let replay = Replay::new(&recording, options(true, true));
-    let mut book = Book::default();
-    replay.seeds.iter().for_each(|step| book.play(step));
-    let mut n = 0;
-    for (index, recorded) in recording.books.iter().enumerate() {
-        replay.event(index).iter().for_each(|step| book.play(step));
-        if *recorded != book.snapshot() && n < 3 {
-            n += 1;
-            println!("event {index} {:?}\n steps {:?}", recording.events[index], replay.event(index));
-            for s in [Side::Buy, Side::Sell] { println!("{s:?} rec {:?}\n    act {:?}", recorded.side(s).iter().map(|l|(l.price.0,l.quantity)).collect::<Vec<_>>(), book.snapshot().side(s).iter().map(|l|(l.price.0,l.quantity)).collect::<Vec<_>>()); }
         }
     }
 }

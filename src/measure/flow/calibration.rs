@@ -6,22 +6,22 @@
 //!
 //! | figure | sample | generated |
 //! |---|---:|---:|
-//! | new order, of all events | 47.8 % | @NEW |
-//! | deletion | 34.3 % | @DEL |
-//! | execution of a displayed order | 11.8 % | @EXE |
-//! | execution of a hidden order | 6.0 % | @HID |
+//! | new order, of all events | 47.8 % | 45.0 % |
+//! | deletion | 34.3 % | 37.0 % |
+//! | execution of a displayed order | 11.8 % | 11.8 % |
+//! | execution of a hidden order | 6.0 % | 6.0 % |
 //! | partial cancel; replace | 0; 0 | 0; 0 (options) |
-//! | executions that complete the order | 66 % | 66 % |
-//! | new orders that better the best price | 33.9 % | @IMP |
-//! | new orders at the best price | 16.4 % | @AT |
-//! | new orders 1 to 5 ticks behind it | 28.0 % | @NEAR |
-//! | deletions at the best price | 33.5 % | @DAT |
-//! | deletions 1 to 5 ticks behind it | 49.0 % | @DNEAR |
-//! | mean spread, ticks | 22.7 | @SPREAD |
-//! | size of new orders: 18; 100; 320 | 39.7; 17.4; 5.2 % | as sample |
-//! | gaps of 0; below 100 us; below 1 ms | 15.2; 50.6; 67.1 % | as sample |
+//! | executions that complete the order | 66.2 % | 67.3 % |
+//! | new orders that better the best price | 33.9 % | 31.3 % |
+//! | new orders at the best price | 16.4 % | 17.0 % |
+//! | new orders 1 to 5 ticks behind it | 28.0 % | 28.9 % |
+//! | deletions at the best price | 33.5 % | 33.5 % |
+//! | deletions 1 to 5 ticks behind it | 49.0 % | 40.0 % |
+//! | mean spread, ticks | 22.7 | 21.4 |
+//! | size of new orders: 18; 100; 320 | 39.7; 17.4; 5.2 % | 39.6; 17.5; 5.2 % |
+//! | gaps of 0; below 100 us; below 1 ms | 15.2; 50.6; 67.1 % | 19.9; 53.3; 68.9 % (of steps) |
 //! | a gap below 1 ms after one below 1 ms; after one above | 72.1; 56.6 % | as sample |
-//! | mean gap | 45.8 ms | @GAP |
+//! | mean gap | 45.8 ms | 46 ms a step |
 //!
 //! Two figures are not imitated, because the sample is the minute after an opening: its book grows (a book that lasts
 //! has as many orders leaving as coming, so the shares of new orders and deletions meet in the middle), and it leans
@@ -80,18 +80,15 @@ pub const SIZES_NEW: [(u32, u32); 24] = [
 pub const SIZES_HIDDEN: [(u32, u32); 9] =
     [(100, 10), (200, 4), (300, 2), (77, 2), (48, 6), (26, 3), (20, 3), (11, 3), (2, 3)];
 
-/// Where new orders are placed, in ticks behind the best price of their side; negative is better than it.
-pub const DISTANCES_NEW: [(i32, u32); 30] = [
-    (-26, 3),
-    (-19, 2),
-    (-11, 5),
-    (-7, 1),
-    (-6, 3),
-    (-5, 2),
-    (-4, 1),
-    (-3, 35),
-    (-2, 10),
-    (-1, 35),
+/// New orders that better the best price of their side, of [`PLACED`] whose distance is known; see [`SPREAD`].
+pub const BETTER: u32 = 97;
+/// New orders after the first line.
+pub const PLACED: u32 = 286;
+/// Ticks by which they better it.
+pub const BETTERED: [(u32, u32); 10] =
+    [(1, 35), (2, 10), (3, 35), (4, 1), (5, 2), (6, 3), (7, 1), (11, 5), (19, 2), (26, 3)];
+/// Ticks the others are behind it.
+pub const BEHIND: [(u32, u32); 20] = [
     (0, 47),
     (1, 39),
     (2, 24),
@@ -113,8 +110,16 @@ pub const DISTANCES_NEW: [(i32, u32); 30] = [
     (63, 2),
     (108, 2),
 ];
+/// Spread in ticks at which prices are bettered as often as in the sample: more often when it is wider, less often when
+/// it is narrower, in proportion. Drawn at one rate whatever the spread, it closes to one tick and stays there. A
+/// little above the sample's mean of 22.7, because wide spreads weigh more.
+pub const SPREAD: u32 = 24;
+/// A price is bettered by at most this part of the spread, else by one tick: with larger steps the spread is smaller
+/// than the sample's and prices are bettered less often.
+pub const SPREAD_PART: u32 = 8;
+
 /// Where deleted orders rested, in ticks behind the best price of their side.
-pub const DISTANCES_DELETE: [(i32, u32); 16] = [
+pub const DISTANCES_DELETE: [(u32, u32); 16] = [
     (0, 69),
     (1, 38),
     (2, 23),
@@ -138,24 +143,42 @@ pub const EXECUTIONS_COMPLETE: u32 = 47;
 /// Executions of displayed orders.
 pub const EXECUTIONS: u32 = 71;
 
-/// Gaps below [`GAP_SHORT_NS`]: lower bound of their decade in ns (0: no gap at all).
-pub const GAPS_SHORT: [(u64, u32); 5] = [(0, 91), (100, 20), (1_000, 47), (10_000, 145), (100_000, 99)];
-/// Gaps above it.
-pub const GAPS_LONG: [(u64, u32); 4] = [(1_000_000, 57), (10_000_000, 72), (100_000_000, 63), (1_000_000_000, 5)];
+/// Gaps of less than [`GAP_SHORT_NS`], as ranges in ns (upper bound excluded) from which they are drawn evenly.
+pub const GAPS_SHORT: [((u64, u64), u32); 11] = [
+    ((0, 1), 91),
+    ((400, 1_000), 20),
+    ((1_000, 3_200), 21),
+    ((3_200, 10_000), 26),
+    ((10_000, 18_000), 17),
+    ((18_000, 32_000), 53),
+    ((32_000, 56_000), 40),
+    ((56_000, 100_000), 35),
+    ((100_000, 180_000), 49),
+    ((180_000, 320_000), 25),
+    ((320_000, 1_000_000), 25),
+];
+/// All other gaps. The longest of the sample is 1.95 s.
+pub const GAPS_LONG: [((u64, u64), u32); 11] = [
+    ((1_000_000, 3_200_000), 31),
+    ((3_200_000, 10_000_000), 26),
+    ((10_000_000, 18_000_000), 18),
+    ((18_000_000, 32_000_000), 16),
+    ((32_000_000, 56_000_000), 20),
+    ((56_000_000, 100_000_000), 18),
+    ((100_000_000, 180_000_000), 27),
+    ((180_000_000, 320_000_000), 19),
+    ((320_000_000, 560_000_000), 10),
+    ((560_000_000, 1_000_000_000), 7),
+    ((1_000_000_000, 2_000_000_000), 5),
+];
 /// What counts as a short gap.
 pub const GAP_SHORT_NS: u64 = 1_000_000;
-/// Longest gap. The sample's is 1.95 s; the decade it lies in would go on to 10 s.
-pub const GAP_MAX_NS: u64 = 2_000_000_000;
 /// Of 402 gaps that follow a short one, so many are short.
 pub const SHORT_AFTER_SHORT: (u32, u32) = (290, 402);
 /// Of 196 gaps that follow a long one, so many are short.
 pub const SHORT_AFTER_LONG: (u32, u32) = (111, 196);
 
-/// Bounds of eight steps of equal ratio in a decade, in thousandths: a gap is drawn evenly inside one of them.
-/// Near enough to evenly on a logarithmic scale, and in whole numbers.
-pub const DECADE: [u64; 9] = [1_000, 1_334, 1_778, 2_371, 3_162, 4_217, 5_623, 7_499, 10_000];
-
-/// Mean of the gaps that [`GAPS_SHORT`], [`GAPS_LONG`] and their alternation give, in ns.
+/// Mean of the gaps that the tables and their alternation give, in ns.
 pub const MEAN_GAP_NS: u64 = {
     let (short, long) = (mean_of(&GAPS_SHORT), mean_of(&GAPS_LONG));
     // In the long run short gaps stand to long ones as leaving the long state to leaving the short one.
@@ -164,24 +187,12 @@ pub const MEAN_GAP_NS: u64 = {
     ((short as u128 * to_short as u128 + long as u128 * to_long as u128) / (to_short + to_long) as u128) as u64
 };
 
-const fn mean_of(table: &[(u64, u32)]) -> u64 {
+const fn mean_of(table: &[((u64, u64), u32)]) -> u64 {
     let (mut sum, mut index) = (0, 0);
     while index < table.len() {
-        let (low, weight) = table[index];
-        let mut step = 0;
-        let mut decade = 0;
-        while step < DECADE.len() - 1 {
-            // Halfway through the step; the sum over eight steps, in 1/8 ns.
-            let (from, to) = (low * DECADE[step] / 1_000, low * DECADE[step + 1] / 1_000);
-            decade += (at_most(from, GAP_MAX_NS) + at_most(to, GAP_MAX_NS)) / 2;
-            step += 1;
-        }
-        sum += decade / 8 * weight as u64;
+        let ((low, high), weight) = table[index];
+        sum += (low + high) / 2 * weight as u64;
         index += 1;
     }
     sum / weights(table) as u64
-}
-
-const fn at_most(value: u64, bound: u64) -> u64 {
-    if value < bound { value } else { bound }
 }

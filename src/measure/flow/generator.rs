@@ -42,7 +42,8 @@ pub struct GeneratorOptions {
     /// The next `takers` sessions send incoming orders. Other accounts than the makers', or self-match prevention
     /// keeps them apart. At least 1.
     pub takers: u16,
-    /// Resting orders of each ticker around which the book stays; at least 64.
+    /// Resting orders of each ticker around which the book stays; at least 64. Deeper books are denser, and their
+    /// spread is smaller than the sample's.
     pub resting: usize,
     /// Of 1,000 deletions, so many take only part of the order. The sample has none.
     pub reduced_per_mille: u32,
@@ -52,14 +53,14 @@ pub struct GeneratorOptions {
 }
 
 impl GeneratorOptions {
-    /// One maker, one taker, 400 resting orders a ticker, the sample's mix.
+    /// One maker, one taker, 100 resting orders a ticker, the sample's mix.
     pub const fn new(seed: u64, tickers: Vec<GeneratorTicker>) -> GeneratorOptions {
         GeneratorOptions {
             seed,
             tickers,
             makers: 1,
             takers: 1,
-            resting: 400,
+            resting: 100,
             reduced_per_mille: 0,
             replaced_per_mille: 0,
         }
@@ -198,7 +199,7 @@ impl Generator {
 
     /// Where a new order goes: by distance from the best of its side, always short of the other side's.
     fn tick_for(&mut self, at: usize, side: Side) -> usize {
-        let distance = self.random.weighted(&sample::DISTANCES_NEW, weights(&sample::DISTANCES_NEW)) as i64;
+        let distance = self.distance(at);
         let ticker = &self.options.tickers[at];
         let ladder = &self.ladders[at];
         let last = ticker.range as i64 - 1;
@@ -216,6 +217,21 @@ impl Generator {
         };
         // The band keeps prices far from both ends; the clamp only makes it certain.
         wanted.clamp(low.min(last), high.max(low.min(last))) as usize
+    }
+
+    /// Ticks behind the best price; negative is better than it. Prices are bettered the more often the wider the
+    /// spread, which so keeps near the sample's.
+    fn distance(&mut self, at: usize) -> i64 {
+        let ladder = &self.ladders[at];
+        let spread = match (ladder.best(Side::Buy), ladder.best(Side::Sell)) {
+            (Some(bid), Some(ask)) => (ask - bid) as u32,
+            _ => sample::SPREAD,
+        };
+        if spread > 1 && self.random.chance(sample::BETTER * spread, sample::PLACED * sample::SPREAD) {
+            let ticks = self.random.weighted(&sample::BETTERED, weights(&sample::BETTERED));
+            return -i64::from(if ticks > spread / sample::SPREAD_PART { 1 } else { ticks });
+        }
+        i64::from(self.random.weighted(&sample::BEHIND, weights(&sample::BEHIND)))
     }
 
     /// An order is taken back, or by option reduced or replaced.
@@ -298,10 +314,7 @@ impl Generator {
         let (parts, whole) = if self.gap_was_short { sample::SHORT_AFTER_SHORT } else { sample::SHORT_AFTER_LONG };
         self.gap_was_short = self.random.chance(parts, whole);
         let table = if self.gap_was_short { &sample::GAPS_SHORT[..] } else { &sample::GAPS_LONG[..] };
-        let low = self.random.weighted(table, weights(table));
-        let step = self.random.below(sample::DECADE.len() as u64 - 1) as usize;
-        let bounds = [sample::DECADE[step], sample::DECADE[step + 1]];
-        let [from, to] = bounds.map(|bound| (low * bound / 1_000).min(sample::GAP_MAX_NS));
+        let (from, to) = self.random.weighted(table, weights(table));
         from + self.random.below(to - from)
     }
 
