@@ -90,6 +90,12 @@ impl Inbound {
         Ok(command)
     }
 
+    /// Account and firm of a session.
+    pub(super) fn owner(&self, session: SessionId) -> (AccountId, Firm) {
+        let owner = &self.owners[session.index()];
+        (owner.account, owner.firm)
+    }
+
     fn enter(&self, message: &ouch::EnterOrder, owner: &Owner) -> Command {
         let mut command = Command::new(CommandKind::Enter);
         let mut checks = Checks::default();
