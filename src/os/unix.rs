@@ -151,6 +151,55 @@ pub fn is_fixed_in_size(file: &File) -> bool {
     found >= 0 && found & wanted == wanted
 }
 
+/// A set of sockets that is asked, in one system call that never waits, which of them have something to read (or have
+/// ended). Level-triggered: what is left unread is named again.
+#[derive(Debug)]
+pub struct Watch {
+    epoll: OwnedFd,
+}
+
+impl Watch {
+    /// Most sockets named at once.
+    pub const EVENTS_MAX: usize = 16;
+
+    /// Watches nothing yet.
+    ///
+    /// # Errors
+    /// What epoll_create1 said.
+    pub fn new() -> io::Result<Watch> {
+        // SAFETY: takes flags only.
+        let descriptor = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        check(descriptor)?;
+        // SAFETY: the call just returned this descriptor, and nobody else knows it.
+        Ok(Watch { epoll: unsafe { OwnedFd::from_raw_fd(descriptor) } })
+    }
+
+    /// Watches `socket` under `name`, until it is closed.
+    ///
+    /// # Errors
+    /// What epoll_ctl said.
+    pub fn add(&self, socket: BorrowedFd<'_>, name: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLRDHUP) as u32, u64: name };
+        let (set, descriptor) = (self.epoll.as_raw_fd(), socket.as_raw_fd());
+        // SAFETY: both descriptors are open; the kernel copies the event.
+        check(unsafe { libc::epoll_ctl(set, libc::EPOLL_CTL_ADD, descriptor, &raw mut event) })
+    }
+
+    /// Names of sockets that have something, laid into `names`; gives how many.
+    pub fn ready(&self, names: &mut [u64; Watch::EVENTS_MAX]) -> usize {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; Watch::EVENTS_MAX];
+        let (set, room) = (self.epoll.as_raw_fd(), Watch::EVENTS_MAX as libc::c_int);
+        // SAFETY: `events` has the room it is said to have; a timeout of 0 returns at once.
+        let count = unsafe { libc::epoll_wait(set, events.as_mut_ptr(), room, 0) };
+        // An interrupted call found nothing; it is asked again soon.
+        let count = usize::try_from(count).unwrap_or(0);
+        for (name, event) in names.iter_mut().zip(&events[..count]) {
+            *name = event.u64;
+        }
+        count
+    }
+}
+
 /// Space for a control message, aligned for its header.
 type Control = [u64; CONTROL_BYTES / size_of::<u64>()];
 
@@ -353,6 +402,29 @@ mod tests {
         let mut bytes = [0; 2];
         taken.read_exact(&mut bytes).unwrap();
         assert_eq!(&bytes, b"hi");
+    }
+
+    #[test]
+    fn a_watch_names_sockets_that_have_something_or_have_ended() {
+        let watch = Watch::new().unwrap();
+        let ((quiet, _quiet), (mut told, mut tells), (left, leaves)) =
+            (UnixStream::pair().unwrap(), UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        for (name, socket) in [(1, &quiet), (2, &told), (3, &left)] {
+            watch.add(socket.as_fd(), name).unwrap();
+        }
+        let ready = || {
+            let mut names = [0; Watch::EVENTS_MAX];
+            let count = watch.ready(&mut names);
+            names[..count].sort_unstable();
+            names[..count].to_vec()
+        };
+        assert_eq!(ready(), []);
+        tells.write_all(b"x").unwrap();
+        drop(leaves);
+        assert_eq!(ready(), [2, 3]);
+        told.read_exact(&mut [0; 1]).unwrap();
+        drop(left);
+        assert_eq!(ready(), []);
     }
 
     #[test]
