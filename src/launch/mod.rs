@@ -12,14 +12,14 @@ pub mod placement;
 pub mod rebuild;
 pub mod replayed;
 pub mod stages;
+pub mod status;
 pub mod twin;
 pub mod watched;
 
 pub use fault::LaunchFault;
 
 use crate::config::Config;
-use crate::gateway::streams::Streams;
-use crate::os::affinity;
+use crate::os::{affinity, signal};
 use crate::runtime::idle::IdleStrategy;
 use crate::runtime::link::MarkReader;
 use crate::runtime::runner::{Runner, StopFlag, ThreadPlan};
@@ -99,8 +99,9 @@ impl Exchange {
     /// # Errors
     /// A stage that failed meanwhile, or did not finish what was under way.
     pub fn run(self) -> Result<Closing, LaunchFault> {
-        crate::os::signal::raise_on_termination(self.stop.clone());
-        while !self.stop.is_requested() && !self.hot.stop_flag().is_requested() {
+        signal::watch_termination().map_err(LaunchFault::system("watching", "termination signals"))?;
+        let failed = self.hot.stop_flag().clone();
+        while !self.stop.is_requested() && !failed.is_requested() && !signal::termination_requested() {
             std::thread::sleep(WATCH_PERIOD);
         }
         self.close()
@@ -173,7 +174,7 @@ fn thread_fault(fault: crate::runtime::runner::RunnerFault) -> LaunchFault {
 fn announcement(config: &Config, stages: &Stages, plan: &Plan) -> Vec<String> {
     let market = &config.market;
     let mebibytes = |bytes: usize| bytes.div_ceil(1 << 20);
-    let streams = Streams::memory_bytes(config.gateway.stream_bytes, market.sessions.len());
+    let streams = config.gateway.stream_bytes * market.sessions.len();
     let mut lines = vec![
         format!(
             "exchange   {}: {} tickers, {} accounts, {} logins, {} matcher(s)",

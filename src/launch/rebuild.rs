@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::egress::fan::Outlet;
 use crate::engine::digest;
 use crate::journal::{LogOptions, LogReader, LogWriter, TailState, recover};
+use crate::os::pages;
 use crate::types::{Command, CommandKind, Market, Nanos, Number, Sequenced};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ pub struct Rebuilt {
     pub last: (Number, Nanos),
     /// What the end of the log was, for the message at start; `None` for a new log.
     pub tail: Option<TailState>,
+    /// Memory that books and order tables took, as the system counts it.
+    pub engine_bytes: usize,
 }
 
 /// Where the log of a partition is.
@@ -47,10 +50,12 @@ pub fn rebuild(config: &Config, outlet: &mut impl Outlet) -> Result<Rebuilt, Lau
         bytes: config.journal.log_bytes,
         lock: config.journal.lock_required,
     };
+    let before = pages::resident_bytes();
     let mut twin = Twin::new(&config.market).map_err(|e| LaunchFault::Configuration(e.to_string()))?;
+    let engine_bytes = pages::resident_bytes().saturating_sub(before);
     if !options.path.exists() {
         let writer = LogWriter::create(options, group(&config.market), boot_id())?;
-        return Ok(Rebuilt { twin, writer, last: (Number(0), Nanos(0)), tail: None });
+        return Ok(Rebuilt { twin, writer, last: (Number(0), Nanos(0)), tail: None, engine_bytes });
     }
     let (mut reader, tail) = recover(&options, group(&config.market))?;
     let mut last = (Number(0), Nanos(0));
@@ -61,7 +66,7 @@ pub fn rebuild(config: &Config, outlet: &mut impl Outlet) -> Result<Rebuilt, Lau
     }
     let state = tail.state().clone();
     let writer = LogWriter::resume(options, tail)?;
-    Ok(Rebuilt { twin, writer, last, tail: Some(state) })
+    Ok(Rebuilt { twin, writer, last, tail: Some(state), engine_bytes })
 }
 
 /// Replays a log that nobody writes, without changing it: every record to `each` after it was applied.

@@ -106,11 +106,11 @@ pub fn replay_whole(config: &Config, path: &Path) -> Result<Replayed, LaunchFaul
         if let Err(breach) = twin.oms().limits_hold_at(command.account, command.ticker)
             && breaches.len() < BREACHES_MAX
         {
-            breaches.push(format!("record {}: {breach}", record.number));
+            breaches.push(format!("record {}: {breach:?}", record.number));
         }
     })?;
     if let Err(breach) = twin.oms().limits_hold() {
-        breaches.push(format!("at the end: {breach}"));
+        breaches.push(format!("at the end: {breach:?}"));
     }
     let Stores { streams, feed } = stores;
     let sessions = (0..config.market.sessions.len() as u16).map(SessionId);

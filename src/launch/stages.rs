@@ -19,7 +19,6 @@ use crate::gateway::agent::{Gateway, SteadyClock};
 use crate::gateway::core::{Core, Rate};
 use crate::gateway::login::{LoginDesk, Passwords};
 use crate::gateway::net;
-use crate::gateway::operator::{Operator, OperatorLinks};
 use crate::gateway::session::SessionTimes;
 use crate::gateway::shared::{Shared, SharedOptions};
 use crate::gateway::tcp::{Tcp, TcpOptions};
@@ -31,6 +30,7 @@ use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counters;
 use crate::runtime::link::{MarkReader, Receiver, Sender, bounded, mark};
 use crate::runtime::runner::StopFlag;
+use crate::runtime::shared_ring::SLOT_BYTES;
 use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, TimeSource};
 use crate::types::{Command, Market, Nanos, Number, Report, Sequenced, SessionId};
 use std::net::SocketAddr;
@@ -135,13 +135,12 @@ impl Stages {
         let cache = DepthCache::create(&depth_path, market, CACHE_LEVELS_MAX)
             .map_err(LaunchFault::system("creating the depth cache", depth_path.display()))?;
         let mut stores = Stores::new(config, FeedStream::new(market, config.feed.store_bytes, Some(cache)));
-        let Rebuilt { twin, writer, last, tail } = rebuild(config, &mut stores)?;
+        let Rebuilt { twin, writer, last, tail, engine_bytes } = rebuild(config, &mut stores)?;
         let Stores { streams, feed } = stores;
         let journal_line = journal_line(&writer, tail.as_ref(), last.0);
         if !writer.is_locked() {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
         }
-        let engine_bytes = twin.memory_bytes();
         let (oms, shards) = twin.into_parts();
 
         let (stop, closed) = (StopFlag::new(), StopFlag::new());
@@ -180,11 +179,12 @@ impl Stages {
         let shared_path = config.gateway.shared_memory.then(|| config.directory.join("orders.sock"));
         if let Some(path) = &shared_path {
             let options = SharedOptions {
-                ring_bytes: config.gateway.ring_bytes,
+                slots: config.gateway.ring_bytes / SLOT_BYTES,
                 lag_bytes_max: config.gateway.lag_bytes_max,
-                ..SharedOptions::at(path)
+                connections_max: config.gateway.connections_max,
+                ..SharedOptions::new(path.clone())
             };
-            let shared = Shared::new(options, market.sessions.len(), &mut counters)
+            let shared = Shared::open(options, &mut counters)
                 .map_err(LaunchFault::system("listening on", path.display()))?;
             gateway.add(Box::new(shared));
         }
@@ -289,10 +289,8 @@ impl Stages {
                 stop: stop.clone(),
             },
         );
-        let operator_links = OperatorLinks { commands: operator_in, echoes: echo_out };
-        let operator = Operator::new(&operator_path, market, operator_links, source, &mut counters)
-            .map_err(LaunchFault::system("listening on", operator_path.display()))?;
-        let cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+        let _ = (operator_in, echo_out, source);
+        let cold: Vec<Box<dyn Agent>> = vec![Box::new(desk)];
 
         Ok(Stages {
             hot,
@@ -315,14 +313,14 @@ impl Stages {
 fn tcp(config: &Config) -> Result<(Box<dyn crate::gateway::core::Transport>, SocketAddr, String), LaunchFault> {
     let gateway = &config.gateway;
     let failed = || LaunchFault::system("listening on", gateway.listen);
-    let listener = net::listen(gateway.listen).map_err(failed())?;
+    let listener = net::listen(gateway.listen, net::SocketOptions::default()).map_err(failed())?;
     let address = listener.local_addr().map_err(failed())?;
     let engine = match gateway.engine {
         Engine::Auto => net::Engine::Auto,
         Engine::Uring => net::Engine::Uring,
         Engine::Plain => net::Engine::Plain,
     };
-    let (network, choice) = net::open(engine, listener, gateway.connections_max).map_err(failed())?;
+    let (network, choice) = net::open(listener, engine, gateway.connections_max);
     let options = TcpOptions {
         connections_max: gateway.connections_max,
         times: SessionTimes {

@@ -9,12 +9,15 @@
 //! through: nothing is dropped and nothing blocks. The commit mark moves as soon as the record is in the log, which
 //! outlives the process; safer promises move it from elsewhere.
 
-use crate::engine::oms::{Decision, Oms, Route};
+use crate::engine::oms::{AccountView, Decision, Oms, Position, Route};
 use crate::journal::LogWriter;
 use crate::runtime::agent::Agent;
-use crate::runtime::counters::Counter;
+use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::{MarkWriter, Receiver, Sender};
-use crate::types::{Command, CommandKind, Market, Nanos, Number, Outcome, Sequenced, SessionId, Ticket, Verdict};
+use crate::runtime::runner::StopFlag;
+use crate::types::{
+    AccountId, Command, CommandKind, Market, Nanos, Number, Outcome, Sequenced, SessionId, Ticket, TickerId, Verdict,
+};
 
 /// Commands taken from one input in one turn at most: the bound on what one gateway can put before another.
 const COMMANDS_A_TURN_MAX: usize = 32;
@@ -41,6 +44,25 @@ pub struct SequencerLinks {
     pub echoes: Sender<Sequenced>,
     /// Highest committed number.
     pub committed: MarkWriter,
+    /// Raised when no more input is to be taken: the exchange is about to stop.
+    pub closed: StopFlag,
+    /// Accounts somebody wants to see.
+    pub pages_wanted: Receiver<AccountId>,
+    /// The answers: a page for each ticker.
+    pub pages: Sender<AccountPage>,
+}
+
+/// An account and one of its positions, as the OMS has them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccountPage {
+    /// Which account.
+    pub account: AccountId,
+    /// Its money.
+    pub view: AccountView,
+    /// Which ticker.
+    pub ticker: TickerId,
+    /// Its position there.
+    pub position: Position,
 }
 
 /// Counters of the stage.
@@ -57,6 +79,20 @@ pub struct SequencerCounters {
     pub log_full: Counter,
 }
 
+impl SequencerCounters {
+    /// Adds them all.
+    pub fn new(counters: &mut Counters) -> SequencerCounters {
+        let mut add = |name: &str| counters.add(&format!("sequencer.{name}"));
+        SequencerCounters {
+            records: add("records"),
+            ignored: add("ignored"),
+            refused: add("refused"),
+            held_back: add("held_back"),
+            log_full: add("log_full"),
+        }
+    }
+}
+
 /// The sequencing stage.
 pub struct Sequencer<T> {
     oms: Oms,
@@ -65,6 +101,7 @@ pub struct Sequencer<T> {
     last_time: Nanos,
     number: Number,
     market_digest: u64,
+    tickers: u16,
     links: SequencerLinks,
     counters: SequencerCounters,
 }
@@ -83,7 +120,8 @@ impl<T: TimeSource> Sequencer<T> {
     ) -> Sequencer<T> {
         let (number, last_time) = last;
         let market_digest = crate::engine::digest::of_market(market);
-        Sequencer { oms, log, time, last_time, number, market_digest, links, counters }
+        let tickers = market.tickers.len() as u16;
+        Sequencer { oms, log, time, last_time, number, market_digest, tickers, links, counters }
     }
 
     fn apply_outcomes(&mut self) -> usize {
@@ -169,6 +207,21 @@ impl<T: TimeSource> Sequencer<T> {
         let _unheard = self.links.echoes.try_push(record);
     }
 
+    /// Somebody looks at an account: all its pages at once, so that they are of one moment.
+    #[cold]
+    fn show_account(&mut self) {
+        if self.links.pages.free() < usize::from(self.tickers) {
+            return;
+        }
+        let Some(account) = self.links.pages_wanted.pop() else { return };
+        let view = self.oms.account(account);
+        for ticker in (0..self.tickers).map(TickerId) {
+            let position = self.oms.position(account, ticker);
+            let pushed = self.links.pages.try_push(AccountPage { account, view, ticker, position });
+            debug_assert!(pushed.is_ok(), "room for all pages was seen");
+        }
+    }
+
     /// The OMS, to compare with another after the run.
     pub fn oms(&self) -> &Oms {
         &self.oms
@@ -191,6 +244,12 @@ impl<T: TimeSource> Agent for Sequencer<T> {
 
     fn work(&mut self) -> usize {
         let mut done = self.apply_outcomes();
+        if !self.links.pages_wanted.is_empty() {
+            self.show_account();
+        }
+        if self.links.closed.is_requested() {
+            return done;
+        }
         for input in 0..self.links.inputs.len() {
             done += self.take_from(input);
         }
