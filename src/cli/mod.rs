@@ -4,6 +4,7 @@
 //! kind of failure apart: see [`Failure`]. What a machine may want to read has `--json`.
 
 pub mod inspect;
+pub mod order;
 pub mod password;
 pub mod replay;
 pub mod run;
@@ -105,6 +106,8 @@ pub fn endpoints(config: &ConfigArgument) -> Result<Endpoints, Failure> {
 pub enum Command {
     /// Run an exchange until it is told to stop.
     Run(run::Arguments),
+    /// Enter, cancel and replace orders, and watch one's own reports.
+    Order(order::Arguments),
     /// Show a ticker's live book, built from the feed.
     Watch(watch::Arguments),
     /// Replay a journal and verify it: state digest, client streams, feed.
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Run(arguments) => run::main(arguments),
+        Command::Order(arguments) => order::main(arguments),
         Command::Watch(arguments) => watch::main(arguments),
         Command::Replay(arguments) => replay::main(arguments),
         Command::Inspect(arguments) => inspect::main(arguments),
