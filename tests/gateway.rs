@@ -43,9 +43,11 @@ const SETTING: Setting = Setting {
     send_buffer_bytes: 0,
 };
 
+type Check = fn(&str, &[u8]) -> Option<SessionId>;
+
 struct Venue {
     gateway: Gateway<ManualClock>,
-    desk: LoginDesk<fn(&str, &[u8]) -> Option<SessionId>, ManualClock>,
+    desk: LoginDesk<Check, ManualClock>,
     commands: Receiver<Command>,
     reports: Sender<Report>,
     address: SocketAddr,
@@ -134,7 +136,7 @@ impl Venue {
         gateway.start();
         // Each reading of the desk's clock takes a second, so that refusals are held and yet never waited for.
         let clock = ManualClock { now_ns: 0, step_ns: SECOND };
-        let check: fn(&str, &[u8]) -> Option<SessionId> = check;
+        let check: Check = check;
         let desk = LoginDesk::new(&market, check, clock, attempts_far, answers_far, &mut counters);
         Venue { gateway, desk, commands: commands_far, reports: reports_far, address, number: 0 }
     }

@@ -8,8 +8,7 @@
 //! Decisions where the protocol is silent:
 //! - Cancel, Modify and Account Query use up no number, so there is no answer that could refuse them. A faulty option
 //!   on them is passed over: refusing to take risk off would be the worse mistake. A Modify with a bad side letter
-//!   says nothing that could be done; it becomes one for order 0, which never exists, and is ignored like any other
-//!   for an order that is not there.
+//!   says nothing that could be done; its refusal makes the OMS pass it over and count it.
 //! - Minimum quantity is taken as shares. The protocol counts round lots; with lots of 1 to 1,000 shares by ticker
 //!   that would make one field mean different things, and clients of ours state shares everywhere else.
 //! - Firm fields must name the session's own firm. Discretion, special handling and random reserves are not served.
@@ -177,10 +176,11 @@ fn modify(message: &ouch::ModifyOrder) -> Command {
     let mut command = Command::new(CommandKind::Modify);
     let mut checks = Checks::default();
     command.ticker = TickerId::UNKNOWN;
+    command.user_ref = message.user_ref;
     command.quantity = message.quantity;
     command.side = checks.side(message.side);
-    command.user_ref = if checks.first == Reject::None { message.user_ref } else { UserRef(0) };
     keep_tags(&message.tags, &mut command);
+    command.refusal = checks.first;
     command
 }
 
@@ -379,6 +379,214 @@ impl TickerTable {
                 return None;
             }
             at = (at + 1) & (self.places.len() - 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fixture::{ALICE, BOB, market};
+    use crate::types::{Channel, ClientOrderId};
+    use proptest::prelude::*;
+
+    fn order() -> ouch::EnterOrder {
+        ouch::EnterOrder {
+            user_ref: UserRef(9),
+            side: b'T',
+            quantity: Quantity(300),
+            symbol: Symbol::from_text("MSFT").unwrap(),
+            price: 1_503_400,
+            time_in_force: b'3',
+            display: b'N',
+            capacity: b'A',
+            sweep: b'Y',
+            cross: b'N',
+            client_order_id: ClientOrderId::from_text("mine").unwrap(),
+            tags: Tags::NONE,
+        }
+    }
+
+    fn read(message: impl Into<Message>) -> Command {
+        let mut bytes = [0u8; 256];
+        let length = message.into().encode(&mut bytes);
+        Inbound::new(&market()).to_command(&bytes[..length], ALICE).unwrap()
+    }
+
+    fn refusal(change: impl FnOnce(&mut ouch::EnterOrder)) -> Reject {
+        let mut order = order();
+        change(&mut order);
+        read(order).refusal
+    }
+
+    fn refusal_with(tags: Tags) -> Reject {
+        refusal(|order| order.tags = tags)
+    }
+
+    #[test]
+    fn an_order_keeps_every_field() {
+        let mut order = order();
+        order.tags = Tags::NONE
+            .with_user_ref_index(3)
+            .with_min_quantity(Quantity(300))
+            .with_post_only(b'P')
+            .with_group(77)
+            .with_self_match(b'O')
+            .with_self_match_group(*b"xy")
+            .with_customer_type(b'R')
+            .with_max_floor(Quantity(300))
+            .with_expire_seconds(60)
+            .with_shares_located(b'Y')
+            .with_trade_now(b' ');
+        let mut expected = Command::new(CommandKind::Enter);
+        expected.side = SideCode::SellShort;
+        expected.time_in_force = TimeInForce::ImmediateOrCancel;
+        expected.display = Display::Hidden;
+        (expected.capacity, expected.sweep, expected.customer_type) = (b'A', b'Y', b'R');
+        (expected.session, expected.account, expected.ticker) = (ALICE, AccountId(0), TickerId(1));
+        expected.firm = Firm::from_text("ALFA").unwrap();
+        (expected.user_ref, expected.channel) = (UserRef(9), Channel::named(3));
+        (expected.quantity, expected.min_quantity, expected.max_floor) = (Quantity(300), Quantity(300), Quantity(300));
+        expected.price = Price(1_503_400);
+        (expected.post_only, expected.group, expected.self_match_group) = (1, 77, *b"xy");
+        expected.self_match = SelfMatch::from_letter(b'O').unwrap();
+        expected.expire_seconds = 60;
+        expected.client_order_id = ClientOrderId::from_text("mine").unwrap();
+        expected.tags = order.tags.present() | TAG_VALUE_LOCATED | TAG_VALUE_TRADE_NOW | TAG_VALUE_TRADE_NOW_SPACE;
+        assert_eq!(read(order), expected);
+    }
+
+    #[test]
+    fn the_other_requests_keep_theirs() {
+        let command = read(ouch::CancelOrder { user_ref: UserRef(4), quantity: Quantity(0), tags: Tags::NONE });
+        assert_eq!((command.kind, command.user_ref), (CommandKind::Cancel, UserRef(4)));
+        let modify = ouch::ModifyOrder { user_ref: UserRef(4), side: b'E', quantity: Quantity(10), tags: Tags::NONE };
+        let command = read(modify);
+        assert_eq!((command.kind, command.side), (CommandKind::Modify, SideCode::SellShortExempt));
+        assert_eq!(read(ouch::ModifyOrder { side: b'?', ..modify }).refusal, Reject::InvalidSide);
+        let firm = Firm::from_text("ALFA").unwrap();
+        let tags = Tags::NONE.with_group(0).with_side(b'S');
+        let mass = ouch::MassCancel { user_ref: UserRef(5), firm, symbol: Symbol::BLANK, tags };
+        let command = read(mass);
+        assert_eq!(
+            (command.kind, command.ticker, command.side),
+            (CommandKind::MassCancel, TickerId::ALL, SideCode::Sell)
+        );
+        assert!(command.has_tag(24) && command.has_tag(27) && command.refusal == Reject::None);
+        let unlisted = ouch::MassCancel { symbol: Symbol::from_text("NOPE").unwrap(), ..mass };
+        assert_eq!(read(unlisted).refusal, Reject::InvalidSymbol);
+        let foreign = ouch::DisableEntry { user_ref: UserRef(6), firm: Firm::BLANK, tags: Tags::NONE };
+        assert_eq!(read(foreign).refusal, Reject::FirmNotAuthorized);
+        let command = read(ouch::EnableEntry { user_ref: UserRef(6), firm, tags: Tags::NONE });
+        assert_eq!((command.kind, command.refusal), (CommandKind::EnableEntry, Reject::None));
+        let query = read(ouch::AccountQuery { tags: Tags::NONE.with_user_ref_index(2) });
+        assert_eq!((query.kind, query.channel), (CommandKind::AccountQuery, Channel::named(2)));
+    }
+
+    #[test]
+    fn a_replace_names_both_numbers_and_no_ticker() {
+        let replace = ouch::ReplaceOrder {
+            original: UserRef(1),
+            user_ref: UserRef(2),
+            quantity: Quantity(1_000_000),
+            price: 2_000_000_000,
+            time_in_force: b'0',
+            display: b'Y',
+            sweep: b'N',
+            client_order_id: ClientOrderId::BLANK,
+            tags: Tags::NONE,
+        };
+        let command = read(replace);
+        assert_eq!((command.original, command.user_ref), (UserRef(1), UserRef(2)));
+        assert_eq!((command.ticker, command.refusal), (TickerId::UNKNOWN, Reject::InvalidQuantity));
+        assert_eq!(command.price, Price::MARKET);
+    }
+
+    #[test]
+    fn each_bad_field_has_its_refusal() {
+        assert_eq!(refusal(|_| {}), Reject::None);
+        assert_eq!(refusal(|o| o.side = b'X'), Reject::InvalidSide);
+        assert_eq!(refusal(|o| o.symbol = Symbol::from_text("NOPE").unwrap()), Reject::InvalidSymbol);
+        assert_eq!(refusal(|o| o.symbol = Symbol([0; 8])), Reject::InvalidSymbol);
+        assert_eq!(refusal(|o| o.quantity = Quantity(0)), Reject::InvalidQuantity);
+        assert_eq!(refusal(|o| o.quantity = Quantity(1_000_000)), Reject::InvalidQuantity);
+        assert_eq!(refusal(|o| o.price = 0), Reject::InvalidPrice);
+        assert_eq!(refusal(|o| o.price = 1_999_999_901), Reject::InvalidPrice);
+        assert_eq!(refusal(|o| o.price = u64::MAX), Reject::None);
+        assert_eq!(refusal(|o| o.time_in_force = b'5'), Reject::TimeInForce);
+        assert_eq!(refusal(|o| o.time_in_force = b'?'), Reject::Other);
+        assert_eq!(refusal(|o| o.display = b'Z'), Reject::InvalidDisplay);
+        assert_eq!(refusal(|o| o.capacity = b'?'), Reject::Other);
+        assert_eq!(refusal(|o| o.sweep = b'?'), Reject::Other);
+        assert_eq!(refusal(|o| o.cross = b'O'), Reject::InvalidCross);
+    }
+
+    #[test]
+    fn each_bad_option_has_its_refusal() {
+        let none = Tags::NONE;
+        assert_eq!(refusal_with(none.with_firm(Firm::from_text("BETA").unwrap())), Reject::FirmNotAuthorized);
+        assert_eq!(refusal_with(none.with_firm(Firm::from_text("ALFA").unwrap())), Reject::None);
+        assert_eq!(refusal_with(none.with_price_type(b'M')), Reject::InvalidPegType);
+        assert_eq!(refusal_with(none.with_peg_offset(-1)), Reject::InvalidPegType);
+        assert_eq!(refusal_with(none.with_max_floor(Quantity(100))), Reject::InvalidMaxFloor);
+        assert_eq!(refusal_with(none.with_min_quantity(Quantity(301))), Reject::InvalidMinQuantity);
+        assert_eq!(refusal_with(none.with_self_match(b'y')), Reject::InvalidSelfMatch);
+        assert_eq!(refusal_with(none.with_self_match(b'*')), Reject::None);
+        assert_eq!(refusal_with(none.with_discretion_price(0)), Reject::NotServed);
+        assert_eq!(refusal_with(none.with_handle_inst(b'I')), Reject::NotServed);
+        assert_eq!(refusal_with(none.with_random_reserves(Quantity(1))), Reject::NotServed);
+        assert_eq!(refusal_with(none.with_post_only(b'?')), Reject::Other);
+        assert_eq!(refusal_with(none.with_shares_located(b'?')), Reject::Other);
+    }
+
+    #[test]
+    fn a_faulty_option_refuses_an_order_but_not_a_cancel() {
+        let reader = Inbound::new(&market());
+        let mut bytes = [0u8; 64];
+        let fixed = order().encode(&mut bytes) - 2;
+        // Tag 99 does not exist.
+        let bad = [0, 3, 2, 99, 1];
+        bytes[fixed..fixed + 5].copy_from_slice(&bad);
+        assert_eq!(reader.to_command(&bytes[..fixed + 5], ALICE).unwrap().refusal, Reject::InvalidTag);
+        let cancel = ouch::CancelOrder { user_ref: UserRef(4), quantity: Quantity(0), tags: Tags::NONE };
+        let length = cancel.encode(&mut bytes);
+        bytes[length..length + 5].copy_from_slice(&bad);
+        assert_eq!(reader.to_command(&bytes[..length + 5], ALICE).unwrap().refusal, Reject::None);
+        assert!(reader.to_command(&bytes[..length + 4], ALICE).is_err(), "an appendage that does not add up");
+    }
+
+    #[test]
+    fn the_first_check_that_fails_is_kept_and_the_owner_is_always_there() {
+        let refused = refusal(|order| (order.quantity, order.side) = (Quantity(0), b'?'));
+        assert_eq!(refused, Reject::InvalidSide);
+        let mut bytes = [0u8; 64];
+        let length = order().encode(&mut bytes);
+        let command = Inbound::new(&market()).to_command(&bytes[..length], BOB).unwrap();
+        assert_eq!((command.account, command.firm.text()), (AccountId(1), "BETA".into()));
+        assert_eq!(command.self_match, SelfMatch::from_letter(b'W').unwrap());
+    }
+
+    #[test]
+    fn every_symbol_of_a_large_market_is_found_and_no_other() {
+        let symbol = |index: usize| Symbol::from_text(&format!("T{index}")).unwrap();
+        let table = TickerTable::new((0..5000).map(symbol));
+        assert!((0..5000).all(|index| table.find(symbol(index)) == Some(TickerId(index as u16))));
+        assert!((5000..20_000).all(|index| table.find(symbol(index)).is_none()));
+        assert_eq!(TickerTable::new([].into_iter()).find(symbol(0)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_command_or_malformed(mut bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0..9) {
+            if let (Some(first), Some(kind)) = (bytes.first_mut(), b"OUXMCDEQ".get(kind as usize)) {
+                *first = *kind;
+            }
+            let market = market();
+            if let Ok(command) = Inbound::new(&market).to_command(&bytes, ALICE) {
+                prop_assert!(command.session == ALICE && command.account == AccountId(0));
+                let known = command.ticker.index() < market.tickers.len();
+                prop_assert!(known || [TickerId::UNKNOWN, TickerId::ALL].contains(&command.ticker));
+            }
         }
     }
 }

@@ -249,3 +249,96 @@ impl<A: Authenticator, C: Clock + Send> Agent for LoginDesk<A, C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fixture::{ALICE, BOB, market};
+    use crate::os::clock::ManualClock;
+    use crate::runtime::link;
+
+    fn attempt(serial: u32, user: &[u8; 6], password: &[u8; 10]) -> LoginAttempt {
+        let asker = Holder { transport: 0, connection: 0, serial };
+        LoginAttempt { asker, credentials: Credentials { user: *user, password: *password } }
+    }
+
+    #[test]
+    fn a_hash_made_here_lets_its_password_in_and_no_other() {
+        let hashes = [hash_password("Secret1").unwrap(), hash_password("other").unwrap()];
+        assert_ne!(hashes[0], hash_password("Secret1").unwrap(), "each has its own salt");
+        let mut passwords = Passwords::new(&market(), &hashes).unwrap();
+        assert_eq!(passwords.check("ALICE", b"SECRET1"), Some(ALICE));
+        assert_eq!(passwords.check("BOB", b"OTHER"), Some(BOB));
+        assert_eq!(passwords.check("BOB", b"SECRET1"), None);
+        assert_eq!(passwords.check("CAROL", b"SECRET1"), None, "the decoy's password is nobody's");
+        assert_eq!(passwords.check("ALICE", b""), None);
+    }
+
+    #[test]
+    fn what_is_no_hash_is_refused_at_start() {
+        for bad in ["", "secret", "$argon2id$v=19$", "$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"] {
+            let hashes = [bad.to_string(), hash_password("x").unwrap()];
+            let fault = Passwords::new(&market(), &hashes).err().map(|fault| fault.user);
+            assert_eq!(fault.as_deref(), Some("ALICE"), "{bad:?}");
+        }
+        for password in ["", "elevenchars", "with space", "tab\t", "gr\u{fc}n"] {
+            assert!(hash_password(password).is_err(), "{password:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_wait_longer_each_time_and_the_right_password_does_not() {
+        let (mut attempts, attempts_far) = link::bounded(8);
+        let (answers_far, mut answers) = link::bounded(8);
+        let check = |user: &str, password: &[u8]| (user == "ALICE" && password == b"RIGHT").then_some(ALICE);
+        let mut counters = Counters::anonymous(4).unwrap();
+        let clock = ManualClock::default();
+        let mut desk = LoginDesk::new(&market(), check, clock, attempts_far, answers_far, &mut counters);
+        let mut waited = Vec::new();
+        for serial in 0..8 {
+            attempts.try_push(attempt(serial, b"alice ", b"wrong     ")).unwrap();
+            let begin = desk.clock.now_ns;
+            // Meanwhile the right one comes through at once.
+            attempts.try_push(attempt(100, b" Alice", b"right     ")).unwrap();
+            desk.work();
+            assert_eq!(answers.pop(), None);
+            if serial == 7 {
+                desk.work();
+                desk.work();
+                assert_eq!(answers.pop().map(|answer| answer.granted), Some(Some(ALICE)));
+            } else {
+                assert_eq!(desk.attempts.pop().map(|attempt| attempt.asker.serial), Some(100));
+            }
+            let answer = loop {
+                desk.work();
+                if let Some(answer) = answers.pop() {
+                    break answer;
+                }
+                desk.clock.now_ns += Nanos::SECOND / 4;
+            };
+            assert_eq!((answer.asker.serial, answer.granted), (serial, None));
+            waited.push((desk.clock.now_ns - begin) / (Nanos::SECOND / 4));
+        }
+        assert_eq!(waited, [1, 2, 4, 8, 16, 32, 32, 32]);
+        assert_eq!(desk.failures[0], 0, "the right password clears the count");
+    }
+
+    #[test]
+    fn a_crowd_of_failures_does_not_lock_the_door() {
+        let (mut attempts, attempts_far) = link::bounded(32);
+        let (answers_far, mut answers) = link::bounded(4);
+        let check = |user: &str, _: &[u8]| (user == "BOB").then_some(BOB);
+        let mut counters = Counters::anonymous(4).unwrap();
+        let clock = ManualClock::default();
+        let mut desk = LoginDesk::new(&market(), check, clock, attempts_far, answers_far, &mut counters);
+        (0..20).for_each(|serial| attempts.try_push(attempt(serial, b"NOBODY", b"x         ")).unwrap());
+        attempts.try_push(attempt(99, b"BOB   ", b"x         ")).unwrap();
+        let mut serials = Vec::new();
+        for _ in 0..200 {
+            desk.work();
+            serials.extend(answers.pop().map(|answer| answer.asker.serial));
+        }
+        let early: Vec<u32> = (0..16).chain([99]).collect();
+        assert_eq!(serials, early, "the oldest refusals gave way, the last four wait");
+    }
+}

@@ -11,6 +11,8 @@
 
 pub mod agent;
 pub mod core;
+#[cfg(test)]
+mod fixture;
 pub mod inbound;
 pub mod login;
 pub mod net;

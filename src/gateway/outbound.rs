@@ -286,3 +286,159 @@ fn rare_tags_as_sent(answer: &Answer, mut tags: Tags) -> Tags {
     }
     tags
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fixture::{ALICE, market};
+    use crate::types::*;
+    use crate::wire::ouch::{MESSAGE_MAX, Outbound as Message};
+
+    const TIME: Nanos = Nanos(3 * Nanos::DAY + 17);
+
+    fn message(body: ReportBody) -> Option<Message> {
+        let mut bytes = [0u8; MESSAGE_MAX];
+        let report = Report { session: ALICE, number: Number(1), time: TIME, body };
+        let length = Outbound::new(&market()).encode(&report, &mut bytes)?;
+        Some(Message::parse(&bytes[..length]).unwrap())
+    }
+
+    fn answer(kind: CommandKind, verdict: Verdict, change: impl FnOnce(&mut Command)) -> ReportBody {
+        let mut command = Command::new(kind);
+        command.user_ref = UserRef(8);
+        command.firm = Firm::from_text("ALFA").unwrap();
+        change(&mut command);
+        let record = Sequenced { number: Number(1), time: TIME, verdict, command };
+        let (reference, quantity, price) = (OrderReference(4 << 16 | 2), Quantity(300), Price(1_503_400));
+        ReportBody::Answer(Answer { record, reference, quantity, price })
+    }
+
+    fn tag(channel: Channel) -> OrderTag {
+        OrderTag { slot: Slot(1), user_ref: UserRef(8), session: ALICE, account: AccountId(0), channel }
+    }
+
+    #[test]
+    fn an_accepted_order_is_told_as_it_was_entered_with_its_options() {
+        let body = answer(CommandKind::Enter, Verdict::ACCEPTED, |command| {
+            command.side = SideCode::SellShort;
+            command.channel = Channel::named(0);
+            command.min_quantity = Quantity(100);
+            command.post_only = 1;
+            command.tags = 1 << 28 | 1 << 3 | 1 << 12 | 1 << 16 | 1 << 25 | TAG_VALUE_TRADE_NOW;
+        });
+        let Some(Message::Accepted(accepted)) = message(body) else { panic!("not accepted") };
+        assert_eq!((accepted.time, accepted.symbol.text()), (DayNanos(17), "MSFT".into()));
+        assert_eq!((accepted.side, accepted.quantity, accepted.price), (b'T', Quantity(300), 1_503_400));
+        assert_eq!((accepted.state, accepted.reference), (b'L', OrderReference(4 << 16 | 2)));
+        let expected = Tags::NONE
+            .with_user_ref_index(0)
+            .with_min_quantity(Quantity(100))
+            .with_post_only(b'P')
+            .with_trade_now(b'Y')
+            .with_shares_located(b'N');
+        assert_eq!(accepted.tags, expected);
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_the_code_of_the_protocol() {
+        let body = answer(CommandKind::Enter, Verdict::refused(Reject::BuyingPower), |command| {
+            command.channel = Channel::named(5);
+        });
+        let Some(Message::Rejected(rejected)) = message(body) else { panic!("not rejected") };
+        assert_eq!((rejected.user_ref, rejected.reason), (UserRef(8), Reject::GrossExposure.code()));
+        assert_eq!(rejected.tags, Tags::NONE.with_user_ref_index(5));
+    }
+
+    #[test]
+    fn a_refused_replace_that_cancels_its_order_is_told_by_the_cancel() {
+        let refused = Verdict { slot: Slot(3), ..Verdict::refused(Reject::InvalidQuantity) };
+        assert_eq!(message(answer(CommandKind::Replace, refused, |_| {})), None);
+        let unplaced = Verdict::refused(Reject::InvalidQuantity);
+        assert!(matches!(message(answer(CommandKind::Replace, unplaced, |_| {})), Some(Message::Rejected(_))));
+    }
+
+    #[test]
+    fn each_request_has_its_answer() {
+        let told = |kind| message(answer(kind, Verdict::ACCEPTED, |_| {})).map(|message| message.kind());
+        let kinds = [
+            (CommandKind::Enter, Some(b'A')),
+            (CommandKind::Replace, Some(b'U')),
+            (CommandKind::MassCancel, Some(b'X')),
+            (CommandKind::DisableEntry, Some(b'G')),
+            (CommandKind::EnableEntry, Some(b'K')),
+            (CommandKind::AccountQuery, Some(b'Q')),
+            (CommandKind::Cancel, None),
+            (CommandKind::Modify, None),
+        ];
+        assert_eq!(kinds.map(|(kind, _)| told(kind)), kinds.map(|(_, expected)| expected));
+        assert_eq!(message(ReportBody::DayStart).unwrap().kind(), b'S');
+        assert_eq!(message(ReportBody::DayEnd).unwrap().kind(), b'S');
+    }
+
+    #[test]
+    fn a_fill_is_told_to_each_party_with_its_own_flag() {
+        let fill = |displayed| Event::Filled {
+            resting: tag(Channel::named(2)),
+            incoming: OrderTag { user_ref: UserRef(9), ..tag(Channel::NONE) },
+            reference: OrderReference(1),
+            match_number: MatchNumber(77),
+            price: Price(100),
+            quantity: Quantity(5),
+            resting_leaves: Quantity(0),
+            incoming_leaves: Quantity(1),
+            resting_side: Side::Buy,
+            displayed,
+        };
+        let told = |displayed, party| match message(ReportBody::Order(fill(displayed), party)) {
+            Some(Message::Executed(executed)) => (executed.user_ref.0, executed.liquidity, executed.tags.channel()),
+            other => panic!("not a fill: {other:?}"),
+        };
+        assert_eq!(told(true, Party::Resting), (8, b'A', Channel::named(2)));
+        assert_eq!(told(false, Party::Resting), (8, b'J', Channel::named(2)));
+        assert_eq!(told(true, Party::Incoming), (9, b'R', Channel::NONE));
+    }
+
+    #[test]
+    fn a_self_match_is_told_in_detail_only_where_its_rule_says_so() {
+        let event = |detailed| Event::SelfMatch {
+            order: tag(Channel::NONE),
+            reference: OrderReference(1),
+            side: Side::Buy,
+            price: Price(100),
+            quantity: Quantity(5),
+            leaves: Quantity(0),
+            prevented: Quantity(4),
+            execution_price: Price(99),
+            liquidity: Liquidity::Removed,
+            strategy: b'D',
+            detailed,
+            displayed: false,
+        };
+        match message(ReportBody::Order(event(true), Party::Incoming)) {
+            Some(Message::SelfMatchCanceled(told)) => {
+                assert_eq!((told.quantity, told.prevented, told.price), (Quantity(5), Quantity(4), 99));
+                assert_eq!((told.reason, told.strategy, told.liquidity), (b'Q', b'D', b'R'));
+            }
+            other => panic!("not in detail: {other:?}"),
+        }
+        match message(ReportBody::Order(event(false), Party::Incoming)) {
+            Some(Message::Canceled(told)) => assert_eq!((told.quantity, told.reason), (Quantity(5), b'Q')),
+            other => panic!("not plain: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_answers_say_is_not_said_twice() {
+        let rested = Event::Rested {
+            order: tag(Channel::NONE),
+            reference: OrderReference(1),
+            side: Side::Buy,
+            display: Display::Anonymous,
+            quantity: Quantity(1),
+            price: Price(100),
+        };
+        for event in [rested, Event::Nothing, Event::ReplaceIgnored { order: tag(Channel::NONE) }] {
+            assert_eq!(message(ReportBody::Order(event, Party::Incoming)), None);
+        }
+    }
+}

@@ -309,3 +309,108 @@ impl Wanted {
         Some((sequence, streams.position_of(session, sequence)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fixture::{ALICE, market};
+    use crate::types::{Number, Report, ReportBody};
+
+    const NAME: SessionName = SessionName(*b"    DAY001");
+    const SECOND: u64 = Nanos::SECOND;
+
+    fn streams(messages: u64) -> Streams {
+        let mut streams = Streams::new(&market(), 1 << 16);
+        for number in 1..=messages {
+            let report = Report { session: ALICE, number: Number(number), time: Nanos(1), body: ReportBody::DayStart };
+            assert_eq!(streams.append(&report), Ok(true));
+        }
+        streams
+    }
+
+    fn request(name: &str, sequence: Option<u64>) -> LoginRequest {
+        let session = SessionName::from_text(name).unwrap();
+        LoginRequest { sequence, ..LoginRequest::new("alice", "secret", session, 1).unwrap() }
+    }
+
+    fn login(request: LoginRequest, granted: Option<SessionId>) -> LoginOutcome {
+        let mut session = Session::new(SessionTimes::default(), 0);
+        assert!(matches!(session.on_packet(ClientPacket::Login(request), 0), Step::Check(_)));
+        session.on_login(granted, NAME, &streams(10), 0)
+    }
+
+    fn live() -> Session {
+        let mut session = Session::new(SessionTimes::default(), 0);
+        session.on_packet(ClientPacket::Login(request("", Some(1))), 0);
+        assert!(matches!(session.on_login(Some(ALICE), NAME, &streams(0), 0), LoginOutcome::Accepted { .. }));
+        session
+    }
+
+    #[test]
+    fn the_place_in_the_stream_is_as_asked() {
+        let places = [(Some(1), 1, 0), (Some(4), 4, 39), (Some(11), 11, 130), (Some(0), 11, 130)];
+        for (wanted, sequence, at) in places {
+            let packet = LoginAccepted { session: NAME, sequence: Some(sequence) };
+            let expected = LoginOutcome::Accepted { session: ALICE, position: at, packet };
+            for name in ["", "DAY001"] {
+                assert_eq!(login(request(name, wanted), Some(ALICE)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn places_and_sessions_that_do_not_exist_are_refused() {
+        let unavailable = LoginOutcome::Rejected(LoginReject::SessionNotAvailable);
+        assert_eq!(login(request("", Some(12)), Some(ALICE)), unavailable);
+        assert_eq!(login(request("", Some(u64::MAX)), Some(ALICE)), unavailable);
+        assert_eq!(login(request("", None), Some(ALICE)), unavailable, "no number");
+        assert_eq!(login(request("DAY002", Some(1)), Some(ALICE)), unavailable);
+        // Who is not let in learns nothing else.
+        let refused = LoginOutcome::Rejected(LoginReject::NotAuthorized);
+        assert_eq!(login(request("DAY002", Some(99)), None), refused);
+    }
+
+    #[test]
+    fn before_the_login_only_a_login_has_a_meaning() {
+        let step = |packet| Session::new(SessionTimes::default(), 0).on_packet(packet, 0);
+        assert_eq!(step(ClientPacket::Unsequenced(b"x")), Step::Close(CloseCause::Protocol));
+        assert_eq!(step(ClientPacket::Heartbeat), Step::Done);
+        assert_eq!(step(ClientPacket::Debug(b"x")), Step::Done);
+        assert_eq!(step(ClientPacket::Logout), Step::Close(CloseCause::Logout));
+        let mut session = Session::new(SessionTimes::default(), 0);
+        session.on_packet(ClientPacket::Login(request("", Some(1))), 0);
+        for packet in [ClientPacket::Unsequenced(b"x"), ClientPacket::Login(request("", Some(1)))] {
+            assert_eq!(session.on_packet(packet, 0), Step::Wait);
+        }
+        // An answer that nobody asked for lets nobody in.
+        let mut session = Session::new(SessionTimes::default(), 0);
+        let outcome = session.on_login(Some(ALICE), NAME, &streams(0), 0);
+        assert_eq!((outcome, session.live()), (LoginOutcome::Rejected(LoginReject::NotAuthorized), None));
+    }
+
+    #[test]
+    fn a_live_session_takes_messages_until_it_ends() {
+        let mut session = live();
+        assert_eq!(session.on_packet(ClientPacket::Unsequenced(b"x"), 0), Step::Message(ALICE, b"x"));
+        assert_eq!(session.on_packet(ClientPacket::Logout, 0), Step::Close(CloseCause::Logout));
+        let again = ClientPacket::Login(request("", Some(1)));
+        assert_eq!(session.on_packet(again, 0), Step::Close(CloseCause::Protocol));
+        session.end(SECOND);
+        assert_eq!(session.on_packet(ClientPacket::Unsequenced(b"x"), SECOND), Step::Done);
+        assert_eq!((session.live(), session.on_time(2 * SECOND)), (None, Due::Nothing));
+        assert_eq!(session.on_time(3 * SECOND), Due::Close(CloseCause::Ended));
+    }
+
+    #[test]
+    fn own_silence_is_broken_and_client_silence_ends_it() {
+        let mut session = live();
+        assert_eq!(session.on_time(SECOND), Due::Nothing);
+        assert_eq!(session.on_time(SECOND + 1), Due::Heartbeat);
+        session.spoke(SECOND + 1);
+        assert_eq!(session.on_time(2 * SECOND), Due::Nothing);
+        session.on_packet(ClientPacket::Heartbeat, 14 * SECOND);
+        session.spoke(29 * SECOND);
+        assert_eq!(session.on_time(29 * SECOND), Due::Nothing);
+        assert_eq!(session.on_time(29 * SECOND + 1), Due::Close(CloseCause::Silent));
+    }
+}

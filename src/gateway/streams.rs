@@ -176,3 +176,94 @@ impl Streams {
         (stream.end as u64) << 32 | u64::from(stream.checksum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fixture::{ALICE, BOB, market};
+    use crate::types::{
+        AccountId, CancelReason, Channel, Event, Nanos, Number, OrderReference, OrderTag, Party, Price, Quantity, Side,
+        Slot, UserRef,
+    };
+
+    fn cancel(session: SessionId, quantity: u32) -> Report {
+        // Every third order has a channel, so that packets differ in length.
+        let channel = if quantity.is_multiple_of(3) { Channel::named(1) } else { Channel::NONE };
+        let order = OrderTag { slot: Slot(0), user_ref: UserRef(1), session, account: AccountId(0), channel };
+        let event = Event::Canceled {
+            order,
+            reference: OrderReference(1),
+            side: Side::Buy,
+            price: Price(100),
+            quantity: Quantity(quantity),
+            leaves: Quantity(0),
+            reason: CancelReason::User,
+            displayed: true,
+        };
+        let body = ReportBody::Order(event, Party::Incoming);
+        Report { session, number: Number(u64::from(quantity)), time: Nanos(5), body }
+    }
+
+    fn day_end(session: SessionId) -> Report {
+        Report { session, number: Number(1), time: Nanos(5), body: ReportBody::DayEnd }
+    }
+
+    #[test]
+    fn every_number_is_found_where_its_packet_begins() {
+        let mut streams = Streams::new(&market(), 1 << 16);
+        let mut begins = Vec::new();
+        for quantity in 1..=500 {
+            begins.push(streams.end(ALICE));
+            assert_eq!(streams.append(&cancel(ALICE, quantity)), Ok(true));
+        }
+        for (before, begin) in begins.iter().enumerate() {
+            assert_eq!(streams.position_of(ALICE, before as u64 + 1), Some(*begin));
+        }
+        assert_eq!(streams.next_sequence(ALICE), 501);
+        assert_eq!(streams.position_of(ALICE, 501), Some(streams.end(ALICE)));
+        assert_eq!((streams.position_of(ALICE, 502), streams.position_of(ALICE, 0)), (None, None));
+        assert_eq!((streams.next_sequence(BOB), streams.bytes(BOB)), (1, &[][..]));
+        // Packet by packet it is the same bytes.
+        let (mut position, mut joined) = (0, Vec::new());
+        while let Some(packet) = streams.packet_at(ALICE, position) {
+            joined.extend_from_slice(packet);
+            position += packet.len();
+        }
+        assert_eq!(joined, streams.bytes(ALICE));
+    }
+
+    #[test]
+    fn a_full_stream_takes_nothing_and_keeps_what_it_has() {
+        let mut streams = Streams::new(&market(), 400);
+        let mut quantity = 0;
+        while streams.append(&cancel(ALICE, quantity + 1)) == Ok(true) {
+            quantity += 1;
+        }
+        let before = (streams.digest(ALICE), streams.next_sequence(ALICE));
+        assert!(quantity > 5);
+        assert_eq!(streams.append(&cancel(ALICE, 99)), Err(StreamFull(ALICE)));
+        assert_eq!((streams.digest(ALICE), streams.next_sequence(ALICE)), before);
+        assert_eq!(streams.append(&cancel(BOB, 1)), Ok(true), "each has room of its own");
+    }
+
+    #[test]
+    fn equal_reports_give_equal_digests_and_one_change_another() {
+        let filled = |last| {
+            let mut streams = Streams::new(&market(), 4096);
+            (1..=20).chain([last]).for_each(|quantity| assert!(streams.append(&cancel(ALICE, quantity)).is_ok()));
+            streams
+        };
+        let streams = filled(21);
+        assert_eq!(streams.digest(ALICE), filled(21).digest(ALICE));
+        assert_ne!(streams.digest(ALICE), filled(22).digest(ALICE));
+        assert_eq!(streams.digest(ALICE) as u32, crc32c::crc32c(streams.bytes(ALICE)));
+    }
+
+    #[test]
+    fn the_day_s_end_is_the_stream_s() {
+        let mut streams = Streams::new(&market(), 4096);
+        assert!(!streams.is_ended(ALICE));
+        assert_eq!(streams.append(&day_end(ALICE)), Ok(true));
+        assert!(streams.is_ended(ALICE) && !streams.is_ended(BOB));
+    }
+}
