@@ -216,6 +216,18 @@ impl Mapped {
         }
     }
 
+    /// Asks for the cache line at `at` as one that will be written; a hint without effect when out of bounds.
+    #[inline]
+    pub fn prefetch_for_write(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            let line = self.raw.as_ptr().wrapping_add(at);
+            // SAFETY: a prefetch never faults, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.cast()) };
+        }
+    }
+
     /// Address of `at`, with room for `len` bytes.
     #[inline]
     fn range(&self, at: usize, len: usize) -> *mut u8 {
