@@ -111,7 +111,8 @@ impl Feed {
 
     fn execute(&mut self, locate: u16, reference: u64, shares: u32) {
         let head = OrderExecuted::head(locate, self.time());
-        let message = OrderExecuted { head, reference: reference.into(), shares: shares.into(), match_number: 9.into() };
+        let message =
+            OrderExecuted { head, reference: reference.into(), shares: shares.into(), match_number: 9.into() };
         self.0.on_message(message.as_bytes());
     }
 

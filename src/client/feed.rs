@@ -64,7 +64,7 @@ impl FeedSource {
 /// Where the handler stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FeedState {
-    /// Nothing heard yet.
+    /// The group has not been heard yet; what the request servers gave has been delivered.
     Waiting,
     /// Everything known to exist has been delivered.
     Live,
@@ -127,6 +127,8 @@ pub struct FeedHandler {
     retry_ns: u64,
     attempts_max: u32,
     reorder: Reorder,
+    /// Whether the group has been heard, so that its packets tell how far the session is.
+    heard: bool,
     asked: Option<Asked>,
     datagram: Box<[u8; DATAGRAM_BYTES_MAX]>,
 }
@@ -148,6 +150,7 @@ impl FeedHandler {
             retry_ns: source.retry_ns,
             attempts_max: source.attempts_max,
             reorder: Reorder::new(source.session, source.first, source.window),
+            heard: false,
             asked: None,
             datagram: Box::new([0; DATAGRAM_BYTES_MAX]),
         })
@@ -161,7 +164,10 @@ impl FeedHandler {
         let mut delivered = self.reorder.deliver_waiting(&mut deliver);
         for _ in 0..DATAGRAMS_TURN_MAX {
             let Some(length) = arrived(self.group.recv(&mut self.datagram[..]))? else { break };
-            delivered += self.reorder.on_packet(&self.datagram[..length], &mut deliver);
+            if let Some(count) = self.reorder.on_packet(&self.datagram[..length], &mut deliver) {
+                self.heard = true;
+                delivered += count;
+            }
         }
         if self.asked.is_some() {
             delivered += self.poll_answers(&mut deliver)?;
@@ -177,7 +183,7 @@ impl FeedHandler {
         for _ in 0..DATAGRAMS_TURN_MAX {
             let Some((length, from)) = arrived(requests.recv_from(&mut self.datagram[..]))? else { break };
             if self.servers.iter().any(|server| same_host_and_port(*server, from)) {
-                delivered += self.reorder.on_packet(&self.datagram[..length], deliver);
+                delivered += self.reorder.on_packet(&self.datagram[..length], deliver).unwrap_or(0);
             }
         }
         Ok(delivered)
@@ -187,8 +193,8 @@ impl FeedHandler {
     /// unanswered for long enough.
     fn ask(&mut self, now_ns: u64) -> Result<(), FeedFault> {
         let known = self.reorder.has_gap();
-        // Before anything was heard of a session known by name, everything may be missing.
-        let unheard = !self.reorder.is_heard() && self.reorder.session().is_some();
+        // Until the group is heard nobody says how far the session is: what comes next may be there already.
+        let unheard = !self.heard && self.reorder.session().is_some();
         if !known && !unheard {
             self.asked = None;
             return Ok(());
@@ -243,7 +249,7 @@ impl FeedHandler {
             FeedState::Ended
         } else if self.reorder.has_gap() {
             FeedState::Filling
-        } else if !self.reorder.is_heard() {
+        } else if !self.heard {
             FeedState::Waiting
         } else {
             FeedState::Live

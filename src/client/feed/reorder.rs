@@ -53,8 +53,6 @@ pub struct Reorder {
     expected: u64,
     /// Every number below this one has been given out by the server.
     known_end: u64,
-    /// Whether a packet of the session has come.
-    heard: bool,
     /// Number behind the last message, once the server has said so.
     ended_at: Option<u64>,
     slots: Box<[Slot]>,
@@ -71,25 +69,24 @@ impl Reorder {
             session,
             expected: first,
             known_end: first,
-            heard: false,
             ended_at: None,
             slots: vec![slot; window.max(1)].into_boxed_slice(),
             counts: FeedCounts::default(),
         }
     }
 
-    /// Takes one datagram in and delivers what is now in order: the number and bytes of each message. Says how many.
-    pub fn on_packet(&mut self, datagram: &[u8], deliver: &mut impl FnMut(u64, &[u8])) -> usize {
+    /// Takes one datagram in and delivers what is now in order: the number and bytes of each message. Says how many;
+    /// `None` for a datagram that is not of this session.
+    pub fn on_packet(&mut self, datagram: &[u8], deliver: &mut impl FnMut(u64, &[u8])) -> Option<usize> {
         self.counts.packets += 1;
         let Ok(packet) = MoldPacket::parse(datagram) else {
             self.counts.malformed += 1;
-            return 0;
+            return None;
         };
         if *self.session.get_or_insert(packet.session()) != packet.session() {
             self.counts.foreign += 1;
-            return 0;
+            return None;
         }
-        self.heard = true;
         self.known_end = self.known_end.max(packet.next_sequence());
         if packet.kind() == Kind::EndOfSession {
             self.ended_at = Some(packet.next_sequence());
@@ -99,7 +96,7 @@ impl Reorder {
             self.on_message(sequence, message, deliver);
         }
         self.deliver_waiting(deliver);
-        (self.expected - before) as usize
+        Some((self.expected - before) as usize)
     }
 
     fn on_message(&mut self, sequence: u64, message: &[u8], deliver: &mut impl FnMut(u64, &[u8])) {
@@ -176,11 +173,6 @@ impl Reorder {
     #[inline]
     pub fn expected(&self) -> u64 {
         self.expected
-    }
-
-    /// Whether a packet of the session has come.
-    pub fn is_heard(&self) -> bool {
-        self.heard
     }
 
     /// The session, once it is known.
@@ -287,7 +279,7 @@ mod tests {
     fn other_sessions_and_other_bytes_are_counted_and_ignored() {
         let mut reorder = Reorder::new(Some(*b"ELSEWHERE1"), 1, 16);
         assert_eq!(delivered(&mut reorder, &[packet(1, 2), vec![0; 19]]), []);
-        assert_eq!((reorder.counts().foreign, reorder.counts().malformed, reorder.is_heard()), (1, 1, false));
+        assert_eq!((reorder.counts().foreign, reorder.counts().malformed), (1, 1));
     }
 
     proptest! {
