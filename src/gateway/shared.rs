@@ -384,7 +384,7 @@ impl Shared {
         }
         // A plain read: descriptors that a client sends along are dropped by the kernel.
         match socket.read(&mut connection.inbox[connection.inbox_end..]) {
-            Ok(0) => self.close(core, index, CloseCause::Gone),
+            Ok(0) => self.on_gone(core, index),
             Ok(count) if connection.held.is_none() && !connection.session.is_checking() => {
                 connection.inbox_end += count;
                 self.on_inbox(core, index);
@@ -393,6 +393,16 @@ impl Shared {
             Err(fault) if matches!(fault.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(_) => self.close(core, index, CloseCause::Gone),
         }
+    }
+
+    /// The client has closed its socket. What it sent before is taken first, as over TCP; at most a ring full.
+    fn on_gone(&mut self, core: &mut Core, index: u32) {
+        for _ in 0..self.options.slots.div_ceil(MESSAGES_PER_TURN) {
+            if self.receive(core, index) == 0 {
+                break;
+            }
+        }
+        self.close(core, index, CloseCause::Gone);
     }
 
     fn on_inbox(&mut self, core: &mut Core, index: u32) {
