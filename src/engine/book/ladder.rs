@@ -6,9 +6,11 @@
 //! Bound: a level is [`LEVEL_BYTES`] and a tick has one on each side, so that a ticker costs 64 bytes a tick plus two bits;
 //! [`TICKS_MAX`] ticks a shard, 1 GiB, is the limit that construction enforces.
 
+use super::arena::{Arena, Chains, List, Node, Rank};
 use super::occupancy::{NOWHERE, Occupancy, RANKS_MAX};
-use super::order::{List, NONE, Order};
+use super::order::Order;
 use crate::types::{Price, Side, Slot, TickerSpec};
+use core::hint::black_box;
 
 /// Bytes of a level.
 pub(super) const LEVEL_BYTES: usize = 32;
@@ -18,15 +20,11 @@ pub const TICKS_MAX: usize = 1 << 24;
 
 const _: () = assert!(TICKS_MAX <= RANKS_MAX, "one ticker may use all ticks of its shard");
 
-/// Index of the displayed queue of a level; it trades first.
-const SHOWN: usize = 0;
-/// Index of the hidden queue.
-const HIDDEN: usize = 1;
-
 /// All orders of a side at a price. Two of them share a cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(32))]
 struct Level {
+    /// The displayed queue, which trades first, and the hidden one.
     queues: [List; 2],
     /// Open shares of the displayed queue: 64 bits, because millions of orders of 999,999 shares may rest at a price.
     shown_quantity: u64,
@@ -38,6 +36,30 @@ const _: () = assert!(size_of::<Level>() == LEVEL_BYTES);
 
 impl Level {
     const EMPTY: Level = Level { queues: [List::EMPTY; 2], shown_quantity: 0, shown_count: 0 };
+
+    #[inline]
+    fn queue(&mut self, shown: bool) -> &mut List {
+        &mut self.queues[usize::from(!shown)]
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.queues[0].head.is_none() & self.queues[1].head.is_none()
+    }
+
+    #[inline]
+    fn first(&self) -> Node {
+        let [shown, hidden] = self.queues;
+        if shown.head.is_none() { hidden.head } else { shown.head }
+    }
+}
+
+/// Where an order stands, and with how many open shares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub rank: Rank,
+    pub shown: bool,
+    pub open: u32,
 }
 
 /// What a level shows.
@@ -60,6 +82,10 @@ pub(super) struct Scale {
     reciprocal: u64,
 }
 
+/// Largest tick: one more of them than the highest limit price allows stays below the price that stands for a market
+/// order, so that this is off every ladder.
+const TICK_MAX: u32 = Price::MARKET.0 - Price::LIMIT_MAX.0;
+
 /// Why a price range cannot be a ladder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct NoScale;
@@ -67,7 +93,7 @@ pub(super) struct NoScale;
 impl Scale {
     pub fn new(spec: &TickerSpec) -> Result<Scale, NoScale> {
         let tick = spec.tick.0;
-        if tick == 0 || tick > 1 << 30 || spec.price_max > Price::LIMIT_MAX {
+        if tick == 0 || tick > TICK_MAX || spec.price_max > Price::LIMIT_MAX {
             return Err(NoScale);
         }
         let (low, high) = (spec.price_min.0.div_ceil(tick).max(1) * tick, spec.price_max.0 / tick * tick);
@@ -78,6 +104,7 @@ impl Scale {
         Ok(Scale { low, high, tick, ticks: (high - low) / tick + 1, reciprocal })
     }
 
+    #[inline]
     pub fn ticks(&self) -> u32 {
         self.ticks
     }
@@ -89,9 +116,10 @@ impl Scale {
         ((u128::from(2 * u64::from(distance)) * u128::from(self.reciprocal)) >> 64) as u32
     }
 
-    /// Rank of a limit price on its own side. The price is on the tick and in range: the OMS checked it.
+    /// Rank of a limit price on its own side. The price is on the tick and in range: the OMS checked it. A market price
+    /// or one out of range gives a rank that is no less than [`Scale::ticks`].
     #[inline]
-    pub fn rank(&self, side: Side, price: Price) -> u32 {
+    pub fn rank(&self, side: Side, price: Price) -> Rank {
         let distance = match side {
             Side::Buy => self.high.wrapping_sub(price.0),
             Side::Sell => price.0.wrapping_sub(self.low),
@@ -104,7 +132,7 @@ impl Scale {
     /// # Panics
     /// When the limit is outside the ladder: nobody checked it.
     #[inline]
-    pub fn walk_end(&self, rank: u32) -> u32 {
+    pub fn walk_end(&self, rank: Rank) -> Rank {
         assert!(rank < self.ticks, "limit price outside the ladder");
         self.ticks - rank
     }
@@ -120,7 +148,7 @@ impl Scale {
 
     /// Price of a rank.
     #[inline]
-    pub fn price(&self, side: Side, rank: u32) -> Price {
+    pub fn price(&self, side: Side, rank: Rank) -> Price {
         match side {
             Side::Buy => Price(self.high - rank * self.tick),
             Side::Sell => Price(self.low + rank * self.tick),
@@ -140,7 +168,7 @@ pub(super) struct Ladder {
 impl Ladder {
     /// Empty, written once so that no page is missing later.
     pub fn new(ticks: u32) -> Ladder {
-        let levels = vec![Level::EMPTY; ticks as usize].into_boxed_slice();
+        let levels = (0..ticks).map(|_| black_box(Level::EMPTY)).collect();
         Ladder { best: NOWHERE, levels, occupied: Occupancy::new(ticks as usize) }
     }
 
@@ -155,88 +183,103 @@ impl Ladder {
     }
 
     /// The first occupied rank at or after `rank`, or [`NOWHERE`].
-    pub fn next(&self, rank: u32) -> u32 {
+    pub fn next(&self, rank: Rank) -> u32 {
         self.occupied.at_or_after(rank)
     }
 
     /// What the level shows.
-    pub fn view(&self, rank: u32) -> LevelView {
+    pub fn view(&self, rank: Rank) -> LevelView {
         let level = &self.levels[rank as usize];
         LevelView { shown_quantity: level.shown_quantity, shown_count: level.shown_count }
     }
 
     /// The order that trades next at an occupied rank.
     #[inline]
-    pub fn first(&self, rank: u32) -> Slot {
-        let [shown, hidden] = self.levels[rank as usize].queues;
-        Slot(if shown.head != NONE { shown.head } else { hidden.head })
+    pub fn first(&self, rank: Rank) -> Slot {
+        self.levels[rank as usize].first().slot()
     }
 
-    /// First of the hidden queue, or [`Slot::NONE`].
-    pub fn first_hidden(&self, rank: u32) -> Slot {
-        Slot(self.levels[rank as usize].queues[HIDDEN].head)
+    /// The order that trades after this one at the same price, or [`Slot::NONE`].
+    pub fn after(&self, arena: &Arena, order: &Order) -> Slot {
+        let next = arena.chains.of(Node::of(order.tag.slot)).next;
+        let last_shown = next.is_none() && order.is_shown();
+        if last_shown { self.levels[order.rank as usize].queues[1].head.slot() } else { next.slot() }
     }
 
-    /// The order that trades after `slot` at the same price, or [`Slot::NONE`].
-    pub fn after(&self, orders: &[Order], rank: u32, slot: Slot) -> Slot {
-        let order = &orders[slot.index()];
-        let last_shown = order.queue.next == NONE && order.display.is_shown();
-        if last_shown { self.first_hidden(rank) } else { Slot(order.queue.next) }
-    }
-
-    /// Puts the order, complete but for its neighbours, at the end of its queue.
-    #[inline]
-    pub fn append(&mut self, orders: &mut [Order], rank: u32, slot: Slot) {
-        let order = &mut orders[slot.index()];
+    /// The queue an order of `open` shares is about to join.
+    #[inline(always)]
+    fn joined(&mut self, rank: Rank, shown: bool, open: u32) -> &mut List {
+        if self.levels[rank as usize].is_empty() {
+            self.settle(rank);
+        }
         let level = &mut self.levels[rank as usize];
-        let was_empty = level.queues[SHOWN].head & level.queues[HIDDEN].head == NONE;
-        let shown = order.display.is_shown();
-        let queue = &mut level.queues[if shown { SHOWN } else { HIDDEN }];
-        level.shown_quantity += if shown { u64::from(order.leaves.0) } else { 0 };
+        level.shown_quantity += if shown { u64::from(open) } else { 0 };
         level.shown_count += u32::from(shown);
-        let tail = queue.tail;
-        order.queue.prev = tail;
-        order.queue.next = NONE;
-        queue.tail = slot.0;
-        if tail == NONE {
-            queue.head = slot.0;
-        } else {
-            orders[tail as usize].queue.next = slot.0;
-        }
-        if was_empty {
-            self.occupied.set(rank);
-            self.best = self.best.min(rank);
+        level.queue(shown)
+    }
+
+    /// Puts a new order at the end of its queue and of its session's list.
+    #[inline(always)]
+    pub fn enter(&mut self, chains: &mut Chains, session: &mut List, place: Place, slot: Slot) {
+        chains.enter(self.joined(place.rank, place.shown, place.open), session, Node::of(slot));
+    }
+
+    /// Puts an order that its session's list still has at the end of its queue.
+    #[inline(always)]
+    pub fn append(&mut self, chains: &mut Chains, place: Place, slot: Slot) {
+        chains.append(self.joined(place.rank, place.shown, place.open), Node::of(slot));
+    }
+
+    /// The level an order leaves, without its shares.
+    #[inline(always)]
+    fn left(&mut self, place: Place) -> &mut Level {
+        let level = &mut self.levels[place.rank as usize];
+        level.shown_quantity -= if place.shown { u64::from(place.open) } else { 0 };
+        level.shown_count -= u32::from(place.shown);
+        level
+    }
+
+    /// Takes an order out of its queue and off its session's list.
+    #[inline(always)]
+    pub fn leave(&mut self, chains: &mut Chains, session: &mut List, place: Place, slot: Slot) {
+        let links = chains.of(Node::of(slot));
+        let level = self.left(place);
+        chains.leave(level.queue(place.shown), session, links);
+        if level.is_empty() {
+            self.vacate(place.rank);
         }
     }
 
-    /// Takes the order out of its queue. `open` is what the level still counts for it.
-    #[inline]
-    pub fn unlink(&mut self, orders: &mut [Order], rank: u32, slot: Slot, open: u32) {
-        let order = &orders[slot.index()];
-        let (links, shown) = (order.queue, order.display.is_shown());
-        let level = &mut self.levels[rank as usize];
-        let queue = &mut level.queues[if shown { SHOWN } else { HIDDEN }];
-        level.shown_quantity -= if shown { u64::from(open) } else { 0 };
-        level.shown_count -= u32::from(shown);
-        match links.prev {
-            NONE => queue.head = links.next,
-            prev => orders[prev as usize].queue.next = links.next,
+    /// Takes an order out of its queue; its session's list keeps it.
+    #[inline(always)]
+    pub fn unlink(&mut self, chains: &mut Chains, place: Place, slot: Slot) {
+        let links = chains.of(Node::of(slot));
+        let level = self.left(place);
+        chains.unlink(level.queue(place.shown), links);
+        if level.is_empty() {
+            self.vacate(place.rank);
         }
-        match links.next {
-            NONE => queue.tail = links.prev,
-            next => orders[next as usize].queue.prev = links.prev,
-        }
-        if level.queues[SHOWN].head & level.queues[HIDDEN].head == NONE {
-            self.occupied.clear(rank);
-            if rank == self.best {
-                self.best = self.occupied.at_or_after(rank);
-            }
+    }
+
+    /// The first order of a level is there. A call of its own, like its counterpart, to keep the frequent path short.
+    #[inline(never)]
+    fn settle(&mut self, rank: Rank) {
+        self.occupied.set(rank);
+        self.best = self.best.min(rank);
+    }
+
+    /// The last order of a level is gone.
+    #[inline(never)]
+    fn vacate(&mut self, rank: Rank) {
+        self.occupied.clear(rank);
+        if rank == self.best {
+            self.best = self.occupied.at_or_after(rank);
         }
     }
 
     /// Takes `taken` shares off what the level shows; the order keeps its place.
     #[inline]
-    pub fn reduce(&mut self, rank: u32, shown: bool, taken: u32) {
+    pub fn reduce(&mut self, rank: Rank, shown: bool, taken: u32) {
         self.levels[rank as usize].shown_quantity -= if shown { u64::from(taken) } else { 0 };
     }
 }
@@ -284,6 +327,18 @@ mod tests {
         assert_eq!(scale.walk_end_of(Side::Sell, Price(0)), 11);
         assert_eq!(scale.walk_end_of(Side::Sell, Price(1_901)), 1);
         assert_eq!(scale.walk_end_of(Side::Sell, Price(2_001)), 0);
+    }
+
+    #[test]
+    fn a_price_that_is_no_limit_is_off_every_ladder() {
+        for (tick, low, high) in [(1, 1, 5), (TICK_MAX, TICK_MAX, 1_999_999_900), (100, 100, 1_999_999_900)] {
+            let scale = Scale::new(&spec(tick, low, high)).unwrap();
+            for side in [Side::Buy, Side::Sell] {
+                for price in [Price::MARKET, Price(scale.low - tick), Price(scale.high + tick), Price(u32::MAX)] {
+                    assert!(scale.rank(side, price) >= scale.ticks(), "{price} on a ladder of tick {tick}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -3,12 +3,11 @@
 //! A walk visits sessions in the order of their index, and the orders of each oldest first. It stops when the buffer is
 //! full or after [`LOOKS_MAX`] orders, so that a filter which matches little cannot hold the thread for long.
 
+use super::arena::Node;
 use super::events::{Events, Progress};
-use super::order::{NONE, Order};
+use super::order::Order;
 use super::shard::{Owner, Shard, Work, nothing};
-use crate::types::{
-    AccountId, CancelReason, Command, Event, Firm, Scope, SessionId, SideCode, Slot, TickerId, TradingState,
-};
+use crate::types::{AccountId, CancelReason, Command, Event, Firm, Scope, SessionId, SideCode, TickerId, TradingState};
 
 /// Orders or sessions looked at in one call: about ten microseconds when none is in the cache.
 const LOOKS_MAX: usize = 128;
@@ -41,8 +40,8 @@ pub(super) struct Walk {
     /// The next session whose list is to be opened, and the last but one.
     session: u16,
     session_end: u16,
-    /// The next order to look at, [`NONE`] when the list of the session is through.
-    cursor: u32,
+    /// The next order to look at, nobody when the list of the session is through.
+    cursor: Node,
     /// Whether anything was said yet.
     spoke: bool,
     /// Whether trading ends when all orders are gone.
@@ -59,7 +58,7 @@ impl Walk {
             reason,
             session,
             session_end,
-            cursor: NONE,
+            cursor: Node::NONE,
             spoke: false,
             ends_day: false,
         }
@@ -137,12 +136,11 @@ impl Shard {
     /// Cancels the walk's orders as far as this turn reaches.
     pub(super) fn walk(&mut self, mut walk: Walk, out: &mut Events) -> Progress {
         for _ in 0..LOOKS_MAX {
-            if walk.cursor != NONE {
-                let slot = walk.cursor;
-                let order = &self.arena.orders[slot as usize];
-                walk.cursor = order.peers.next;
-                if walk.takes(order) {
-                    self.cancel_whole(Slot(slot), walk.reason, out);
+            if !walk.cursor.is_none() {
+                let slot = walk.cursor.slot();
+                walk.cursor = self.arena.chains.of(walk.cursor).newer;
+                if walk.takes(&self.arena.orders[slot.index()]) {
+                    self.cancel_whole(slot, walk.reason, out);
                     walk.spoke = true;
                 }
             } else if walk.session < walk.session_end {

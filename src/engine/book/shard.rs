@@ -4,10 +4,10 @@ use super::arena::Arena;
 use super::events::{Events, Progress};
 use super::ladder::{Ladder, Scale, TICKS_MAX};
 use super::mass::{StateWalk, Walk};
-use super::matching::Taker;
+use super::matching::{Reach, Taker};
 use crate::types::{
     AccountId, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, OrderReference, Sequenced, Side, TickerId,
-    TickerSpec, TradingState,
+    TickerSpec, TimeInForce, TradingState,
 };
 use core::fmt;
 
@@ -88,6 +88,20 @@ impl Book {
     #[inline]
     pub fn side(&self, side: Side) -> &Ladder {
         &self.sides[side.index()]
+    }
+
+    /// How far an order of `side` with the record's price and time in force reaches now.
+    #[inline]
+    pub fn reach(&self, side: Side, record: &Sequenced) -> Reach {
+        let command = &record.command;
+        let (rank, walk_end) = if command.price.is_market() {
+            (0, self.scale.walk_end_of(side, record.verdict.limit_price))
+        } else {
+            let rank = self.scale.rank(side, command.price);
+            (rank, self.scale.walk_end(rank))
+        };
+        let stays = !command.price.is_market() & (command.time_in_force != TimeInForce::ImmediateOrCancel);
+        Reach { rank, walk_end, stays, rests: stays & (self.side(side.opposite()).best() >= walk_end) }
     }
 }
 
@@ -172,6 +186,18 @@ impl Shard {
             CommandKind::Enter => self.enter(record, out),
             CommandKind::Cancel => self.cancel(record, out),
             CommandKind::Replace => self.replace(record, out),
+            _ => self.execute_rare(record, out),
+        }
+    }
+
+    /// The other kinds, in a function of their own: together they would take the registers of the frequent ones.
+    #[inline(never)]
+    fn execute_rare(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
+        let command = &record.command;
+        match command.kind {
+            CommandKind::Enter => self.enter(record, out),
+            CommandKind::Cancel => self.cancel(record, out),
+            CommandKind::Replace => self.replace(record, out),
             CommandKind::Modify => self.modify(record, out),
             CommandKind::MassCancel => self.walk(Walk::mass_cancel(command), out),
             CommandKind::SessionLost => self.walk(Walk::session_lost(command), out),
@@ -194,7 +220,7 @@ impl Shard {
         out.clear();
         match core::mem::replace(&mut self.work, Work::None) {
             Work::None => Progress::Done,
-            Work::Sweep(taker) => self.sweep(taker, out),
+            Work::Sweep(mut taker) => self.sweep(&mut taker, out),
             Work::Cancel(walk) => self.walk(walk, out),
             Work::State(walk) => self.states(walk, out),
         }

@@ -1,5 +1,6 @@
 //! Looking into a shard: depth, queues, digest. Cold; for checks, snapshots and tools.
 
+use super::arena::{Arena, Node, Rank};
 use super::ladder::Ladder;
 use super::occupancy::NOWHERE;
 use super::order::Order;
@@ -56,14 +57,14 @@ impl Shard {
     /// The side's orders in the order in which they would trade.
     pub fn orders(&self, ticker: TickerId, side: Side) -> impl Iterator<Item = Resting> + '_ {
         let ladder = self.books[ticker.index()].side(side);
-        ranks(ladder).flat_map(move |rank| queue(ladder, &self.arena.orders, rank)).map(|slot| {
+        ranks(ladder).flat_map(move |rank| queue(ladder, &self.arena, rank)).map(|slot| {
             let order = &self.arena.orders[slot.index()];
             Resting {
                 slot,
                 reference: order.reference,
                 price: order.price,
                 leaves: order.leaves,
-                displayed: order.display.is_shown(),
+                displayed: order.is_shown(),
             }
         })
     }
@@ -82,8 +83,10 @@ impl Shard {
             digest.mix(book.numbers.matches);
             digest.mix(u64::from(book.state.letter()));
             for ladder in &book.sides {
-                for slot in ranks(ladder).flat_map(|rank| queue(ladder, &self.arena.orders, rank)) {
-                    digest.order(slot, &self.arena.orders[slot.index()]);
+                for slot in ranks(ladder).flat_map(|rank| queue(ladder, &self.arena, rank)) {
+                    digest.order(&self.arena.orders[slot.index()]);
+                    let links = self.arena.chains.of(Node::of(slot));
+                    digest.pair(links.older.slot().0, links.newer.slot().0);
                 }
             }
         }
@@ -92,15 +95,17 @@ impl Shard {
 }
 
 /// Occupied ranks, best first.
-fn ranks(ladder: &Ladder) -> impl Iterator<Item = u32> + '_ {
+fn ranks(ladder: &Ladder) -> impl Iterator<Item = Rank> + '_ {
     let found = |rank| (rank != NOWHERE).then_some(rank);
     core::iter::successors(found(ladder.best()), move |&rank| found(ladder.next(rank + 1)))
 }
 
 /// Orders of a rank as they would trade.
-fn queue<'a>(ladder: &'a Ladder, orders: &'a [Order], rank: u32) -> impl Iterator<Item = Slot> + 'a {
+fn queue<'a>(ladder: &'a Ladder, arena: &'a Arena, rank: Rank) -> impl Iterator<Item = Slot> + 'a {
     let found = |slot| (slot != Slot::NONE).then_some(slot);
-    core::iter::successors(found(ladder.first(rank)), move |&slot| found(ladder.after(orders, rank, slot)))
+    core::iter::successors(found(ladder.first(rank)), move |&slot: &Slot| {
+        found(ladder.after(arena, &arena.orders[slot.index()]))
+    })
 }
 
 struct Digest(u64);
@@ -115,15 +120,14 @@ impl Digest {
         self.mix(u64::from(high) << 32 | u64::from(low));
     }
 
-    fn order(&mut self, slot: Slot, order: &Order) {
-        let rule = order.self_match;
+    fn order(&mut self, order: &Order) {
+        let (tag, rule) = (order.tag, order.self_match);
         self.mix(order.reference.0);
-        self.pair(slot.0, order.price.0);
+        self.pair(tag.slot.0, order.price.0);
         self.pair(order.leaves.0, order.executed.0);
-        self.pair(order.removed.0, order.user_ref.0);
-        self.pair(order.peers.prev, order.peers.next);
-        self.pair(u32::from(order.session.0), u32::from(order.account.0));
-        self.pair(u32::from(order.ticker.0), order.channel.echo().map_or(256, u32::from));
+        self.pair(order.removed.0, tag.user_ref.0);
+        self.pair(u32::from(tag.session.0), u32::from(tag.account.0));
+        self.pair(u32::from(order.ticker.0), tag.channel.echo().map_or(256, u32::from));
         self.pair(u32::from(order.group), u32::from(u16::from_le_bytes(order.self_match_group)));
         self.pair(
             u32::from_le_bytes([rule.mode as u8, rule.firm_wide, rule.detailed, rule.letter]),
