@@ -4,6 +4,49 @@
 //! the position of a word counts. It resists accidents, not an opponent: nothing here is secret. Cold: digests walk
 //! whole tables. Bounded by what its caller feeds it.
 
+use crate::types::{Limits, Market, TickerSpec};
+
+/// Digest of the reference data a journal is begun with: whatever of it a decision or a stream depends on. A restart
+/// with another digest would read the same records differently and is refused.
+pub fn of_market(market: &Market) -> u64 {
+    let mut digest = Digest::new();
+    digest.add_bytes(&market.session_name);
+    digest.add(u64::from(market.matchers));
+    digest.add(u64::from(market.orders_max));
+    for ticker in &market.tickers {
+        let TickerSpec { symbol, tick, lot, price_min, price_max, reference, matcher, fees } = ticker;
+        digest.add_bytes(&symbol.0);
+        for word in [tick.0, lot.0, price_min.0, price_max.0, reference.0, u32::from(matcher.0)] {
+            digest.add(u64::from(word));
+        }
+        digest.add(fees.maker as u64);
+        digest.add(fees.taker as u64);
+    }
+    for account in &market.accounts {
+        digest.add_bytes(account.name.as_bytes());
+        digest.add_bytes(&account.firm.0);
+        digest.add_wide(account.cash.0);
+        add_limits(&mut digest, &account.limits);
+    }
+    for session in &market.sessions {
+        digest.add_bytes(session.user.as_bytes());
+        digest.add(u64::from(session.account.0));
+    }
+    digest.finish()
+}
+
+fn add_limits(digest: &mut Digest, limits: &Limits) {
+    digest.add(u64::from(limits.enabled));
+    digest.add(u64::from(limits.order_quantity_max.0));
+    digest.add_wide(limits.order_notional_max.0);
+    digest.add(u64::from(limits.open_orders_max));
+    digest.add(limits.position_max);
+    digest.add_wide(limits.gross_exposure_max.0);
+    digest.add(u64::from(limits.messages_per_second_max));
+    digest.add(u64::from(limits.price_collar));
+    digest.add_wide(limits.credit.0);
+}
+
 /// A digest being made. Feed it the state in a fixed order, then [`Digest::finish`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Digest(u64);
