@@ -2,4 +2,5 @@
 pub mod book;
 pub mod depth;
 pub mod feed;
+pub mod floor;
 pub mod orders;

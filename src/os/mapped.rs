@@ -198,6 +198,20 @@ impl Mapped {
         unsafe { AtomicU64::from_ptr(target) }
     }
 
+    /// The cache line at `at` as eight atomic words, with one check for all of them: what a ring of lines works on.
+    /// Only loads are allowed on a read-only mapping.
+    /// # Panics
+    /// When out of bounds or not aligned to 64: a bug.
+    #[inline]
+    pub fn line(&self, at: usize) -> &[AtomicU64; 8] {
+        assert!(at.is_multiple_of(64), "a cache line must be aligned");
+        let target = self.range(at, 64).cast::<[AtomicU64; 8]>();
+        // SAFETY: in bounds and aligned (mappings begin at a page), alive as long as the borrow; atomic words have
+        // the layout of plain ones and every bit pattern is valid. Racing plain accesses are excluded by the
+        // caller's protocol. Test: `accesses_outside_the_mapping_are_refused`.
+        unsafe { &*target }
+    }
+
     /// Copies whole words into `out`, each loaded whole (relaxed). For memory that a writer may be changing at this
     /// moment, seqlocks and hostile rings, where a plain copy would be a data race.
     #[inline]
@@ -213,6 +227,18 @@ impl Mapped {
         assert!(self.writable, "store into a read-only mapping");
         for (index, word) in words.iter().enumerate() {
             self.atomic_u64(at + index * 8).store(*word, Ordering::Relaxed);
+        }
+    }
+
+    /// Asks for the cache line at `at` as one that will be written; a hint without effect when out of bounds.
+    #[inline]
+    pub fn prefetch_for_write(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            let line = self.raw.as_ptr().wrapping_add(at);
+            // SAFETY: a prefetch never faults, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.cast()) };
         }
     }
 
@@ -303,6 +329,8 @@ mod tests {
         refused(&|| mapped.read(usize::MAX, &mut [0; 2]));
         refused(&|| drop(mapped.published(1, 4096).to_vec()));
         refused(&|| mapped.load_words(4, &mut [0]));
+        refused(&|| mapped.line(4096)[0].store(0, Ordering::Relaxed));
+        refused(&|| mapped.line(8)[0].store(0, Ordering::Relaxed));
         refused(&|| mapped.atomic_u32(4096).store(0, Ordering::Relaxed));
         mapped.write(4089, &[1; 7]);
     }

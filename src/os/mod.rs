@@ -1,8 +1,12 @@
 //! System calls and mapped memory. The unsafe code lives here, each file around one kind of call.
 pub mod affinity;
 pub mod clock;
+pub mod crc;
 pub mod mapped;
 pub mod pages;
+pub mod quiet;
+pub mod signal;
 pub mod socket;
+pub mod udp;
 pub mod unix;
 pub mod uring;

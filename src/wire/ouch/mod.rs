@@ -141,10 +141,16 @@ macro_rules! message {
                         return Err(OuchError::UnknownType(fixed[0]));
                     }
                     let Layout { kind: _, $($field),* } = zerocopy::transmute!(*fixed);
+                    let message = |tags| $name { $($field: <$ty as Field>::from_wire($field),)* tags };
+                    // A way out of its own: filling the result directly, and not through a copy that the general
+                    // way below also uses, halves the time of a message without options.
+                    if Tags::are_none(rest, Form::$form) {
+                        return Ok(message(Tags::NONE));
+                    }
                     let appendage_possible = rest.len() >= 2 && Self::TAGS_ALLOWED != 0;
                     let cause = if appendage_possible { OuchError::Appendage { kind: $kind } } else { length };
                     let tags = Tags::read(rest, Self::TAGS_ALLOWED, Form::$form).ok_or(cause)?;
-                    Ok($name { $($field: <$ty as Field>::from_wire($field),)* tags })
+                    Ok(message(tags))
                 }
 
                 /// Writes the message to the front of `out`; gives its length. Options that this message cannot

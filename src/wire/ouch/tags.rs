@@ -51,6 +51,7 @@ macro_rules! tags {
 
         impl Tags {
             /// No options.
+            #[allow(clippy::useless_transmute, reason = "zeros of each field's layout; some layouts are bare arrays")]
             pub const NONE: Tags = Tags {
                 present: 0,
                 fault: None,
@@ -215,19 +216,22 @@ impl Tags {
         self.user_ref_index().map_or(Channel::NONE, Channel::named)
     }
 
-    /// Reads length and elements; `rest` is all that follows the fixed part. `None` when lengths do not add up, or
-    /// nothing is there and `form` requires it.
+    /// Whether nothing stands behind the fixed part: no bytes, or a length of 0, as far as `form` allows them.
     #[inline]
-    pub(super) fn read(rest: &[u8], allowed: u32, form: Form) -> Option<Tags> {
+    pub(super) fn are_none(rest: &[u8], form: Form) -> bool {
         match rest {
-            [] => (form != Form::Required).then_some(Tags::NONE),
-            _ if form == Form::Absent => None,
-            [0, 0] => Some(Tags::NONE),
-            [high, low, elements @ ..] => (usize::from(u16::from_be_bytes([*high, *low])) == elements.len())
-                .then(|| Tags::read_elements(elements, allowed))
-                .flatten(),
-            _ => None,
+            [] => form != Form::Required,
+            [0, 0] => form != Form::Absent,
+            _ => false,
         }
+    }
+
+    /// Reads length and elements; `rest` is all that follows the fixed part. `None` when lengths do not add up, or
+    /// when there cannot be any.
+    pub(super) fn read(rest: &[u8], allowed: u32, form: Form) -> Option<Tags> {
+        let (length, elements) = rest.split_first_chunk::<LENGTH_BYTES>()?;
+        let sound = form != Form::Absent && usize::from(u16::from_be_bytes(*length)) == elements.len();
+        sound.then(|| Tags::read_elements(elements, allowed)).flatten()
     }
 
     fn read_elements(mut elements: &[u8], allowed: u32) -> Option<Tags> {

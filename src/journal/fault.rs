@@ -1,0 +1,113 @@
+//! What can be wrong with a journal. All of it stops the start: a venue that guesses at its own past trades on it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a log cannot be made, read or continued.
+#[derive(Debug)]
+pub enum JournalFault {
+    /// The system refused.
+    Io {
+        /// What was attempted.
+        attempted: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Its answer.
+        error: io::Error,
+    },
+    /// Another process writes this log.
+    Busy {
+        /// The log.
+        path: PathBuf,
+    },
+    /// The file is not a log of ours, or its first page is damaged.
+    NotALog {
+        /// The file.
+        path: PathBuf,
+        /// What gave it away.
+        why: &'static str,
+    },
+    /// A log of another journal.
+    Foreign {
+        /// The log.
+        path: PathBuf,
+        /// The group asked for.
+        expected: u64,
+        /// The group it belongs to.
+        found: u64,
+    },
+    /// A record that was written is broken, or one is missing. Nothing was changed.
+    Damaged {
+        /// The first number that cannot be read.
+        number: u64,
+        /// Where it should stand, in bytes from the beginning of the file.
+        at: usize,
+    },
+    /// A record in good order that this version of the program cannot read.
+    Unknown {
+        /// Its number.
+        number: u64,
+        /// Where it stands.
+        at: usize,
+        /// Its kind.
+        kind: u16,
+        /// The version of its layout.
+        version: u16,
+    },
+}
+
+impl JournalFault {
+    /// Wraps the system's answer; a lock that is held has a word of its own.
+    pub(super) fn io(attempted: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalFault {
+        let path = path.to_path_buf();
+        move |error| match error.kind() {
+            io::ErrorKind::WouldBlock => JournalFault::Busy { path },
+            _ => JournalFault::Io { attempted, path, error },
+        }
+    }
+}
+
+impl fmt::Display for JournalFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JournalFault::Io { attempted, path, error } => write!(f, "cannot {attempted} {}: {error}", path.display()),
+            JournalFault::Busy { path } => write!(f, "another process writes the log {}", path.display()),
+            JournalFault::NotALog { path, why } => write!(f, "{} is not a usable log: {why}", path.display()),
+            JournalFault::Foreign { path, expected, found } => {
+                write!(f, "{} belongs to group {found:#x}, not {expected:#x}", path.display())
+            }
+            JournalFault::Damaged { number, at } => {
+                write!(f, "the journal is damaged: record {number}, at byte {at}, is broken or missing")
+            }
+            JournalFault::Unknown { number, at, kind, version } => {
+                write!(f, "record {number}, at byte {at}, is of kind {kind} version {version}, unknown here")
+            }
+        }
+    }
+}
+
+impl std::error::Error for JournalFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            JournalFault::Io { error, .. } => Some(error),
+            JournalFault::Busy { .. }
+            | JournalFault::NotALog { .. }
+            | JournalFault::Foreign { .. }
+            | JournalFault::Damaged { .. }
+            | JournalFault::Unknown { .. } => None,
+        }
+    }
+}
+
+/// The log has no room for another record. An answer, not a fault: the sequencer stops taking input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogFull;
+
+impl fmt::Display for LogFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the log is full")
+    }
+}
+
+impl std::error::Error for LogFull {}
