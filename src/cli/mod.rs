@@ -3,9 +3,14 @@
 //! Every command says on failure what was attempted, on what, and what to do, and ends with a code that tells the
 //! kind of failure apart: see [`Failure`]. What a machine may want to read has `--json`.
 
+pub mod admin;
+pub mod demo;
 pub mod inspect;
+pub mod load;
 pub mod order;
 pub mod password;
+pub mod play;
+pub mod portfolio;
 pub mod replay;
 pub mod run;
 pub mod watch;
@@ -106,10 +111,18 @@ pub fn endpoints(config: &ConfigArgument) -> Result<Endpoints, Failure> {
 pub enum Command {
     /// Run an exchange until it is told to stop.
     Run(run::Arguments),
+    /// Run an exchange with clients on it for some seconds, and prove the end state.
+    Demo(demo::Arguments),
+    /// Operate a running exchange: halt, resume, kill, limits, status, end-day, stop.
+    Admin(admin::Arguments),
     /// Enter, cancel and replace orders, and watch one's own reports.
     Order(order::Arguments),
     /// Show a ticker's live book, built from the feed.
     Watch(watch::Arguments),
+    /// Show an account: positions, profit, cash, exposure.
+    Portfolio(portfolio::Arguments),
+    /// Play order flow against a running exchange at a fixed rate and report latency.
+    Load(load::Arguments),
     /// Replay a journal and verify it: state digest, client streams, feed.
     Replay(replay::Arguments),
     /// Print a journal's records as text or JSON.
@@ -125,6 +138,10 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Run(arguments) => run::main(arguments),
+        Command::Demo(arguments) => demo::main(arguments),
+        Command::Admin(arguments) => admin::main(arguments),
+        Command::Portfolio(arguments) => portfolio::main(arguments),
+        Command::Load(arguments) => load::main(arguments),
         Command::Order(arguments) => order::main(arguments),
         Command::Watch(arguments) => watch::main(arguments),
         Command::Replay(arguments) => replay::main(arguments),

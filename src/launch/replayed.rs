@@ -9,7 +9,7 @@ use crate::egress::fan::Outlet;
 use crate::engine::book::Shard;
 use crate::feed::FeedStream;
 use crate::gateway::streams::Streams;
-use crate::types::{CommandKind, Published, Reject, Report, Sequenced, SessionId};
+use crate::types::{CommandKind, Event, PublicFact, Published, Reject, Report, Sequenced, SessionId};
 use std::path::Path;
 
 /// Everything a replay gives.
@@ -38,6 +38,10 @@ pub struct Tally {
     pub records: u64,
     /// Enter requests.
     pub orders: u64,
+    /// Executions.
+    pub fills: u64,
+    /// Shares of them.
+    pub fill_shares: u64,
     /// Refusals by reason, in the order of their codes.
     pub refused: Vec<(Reject, u64)>,
     /// Steps at which every limit of the account concerned was checked.
@@ -65,12 +69,19 @@ pub struct Stores {
     pub streams: Streams,
     /// Feed.
     pub feed: FeedStream,
+    fills: u64,
+    fill_shares: u64,
 }
 
 impl Stores {
     /// Empty, of the configured sizes; `feed` may carry a depth cache.
     pub fn new(config: &Config, feed: FeedStream) -> Stores {
-        Stores { streams: Streams::new(&config.market, config.gateway.stream_bytes), feed }
+        Stores {
+            streams: Streams::new(&config.market, config.gateway.stream_bytes),
+            feed,
+            fills: 0,
+            fill_shares: 0,
+        }
     }
 }
 
@@ -83,6 +94,10 @@ impl Outlet for Stores {
     }
 
     fn publish(&mut self, published: Published) {
+        if let PublicFact::Book { event: Event::Filled { quantity, .. }, .. } = published.fact {
+            self.fills += 1;
+            self.fill_shares += u64::from(quantity.0);
+        }
         let appended = self.feed.on(&published);
         assert!(appended.is_ok(), "feed.store_mebibytes is too small for the journal's messages; raise it");
     }
@@ -112,7 +127,8 @@ pub fn replay_whole(config: &Config, path: &Path) -> Result<Replayed, LaunchFaul
     if let Err(breach) = twin.oms().limits_hold() {
         breaches.push(format!("at the end: {breach:?}"));
     }
-    let Stores { streams, feed } = stores;
+    let Stores { streams, feed, fills, fill_shares } = stores;
+    (tally.fills, tally.fill_shares) = (fills, fill_shares);
     let sessions = (0..config.market.sessions.len() as u16).map(SessionId);
     let closing = Closing::of(
         last,

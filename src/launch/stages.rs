@@ -137,7 +137,7 @@ impl Stages {
             .map_err(LaunchFault::system("creating the depth cache", depth_path.display()))?;
         let mut stores = Stores::new(config, FeedStream::new(market, config.feed.store_bytes, Some(cache)));
         let Rebuilt { twin, writer, last, tail, engine_bytes } = rebuild(config, &mut stores)?;
-        let Stores { streams, feed } = stores;
+        let Stores { streams, feed, .. } = stores;
         let journal_line = journal_line(&writer, tail.as_ref(), last.0);
         if !writer.is_locked() {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());

@@ -39,7 +39,7 @@ feed="$(free_port)"
 rerequest="$(free_port)"
 "$pitlane" config |
   sed -e "s|127.0.0.1:15000|127.0.0.1:$orders|; s|239.195.1.1:26400|239.195.1.1:$feed|; s|127.0.0.1:26401|127.0.0.1:$rerequest|" \
-      -e "s|/dev/shm/pitlane|$work/exchange|; s|log_mebibytes = 1_024|log_mebibytes = 64|; s|store_mebibytes = 512|store_mebibytes = 64|" >"$work/pitlane.toml"
+      -e "s|/dev/shm/pitlane|$work/exchange|; s|log_mebibytes = 512|log_mebibytes = 64|; s|store_mebibytes = 256|store_mebibytes = 64|" >"$work/pitlane.toml"
 tcpdump -i lo -q -U -w "$work/all.pcap" "tcp port $orders or udp port $feed or udp port $rerequest" 2>"$work/tcpdump.log" &
 capture=$!
 for _ in $(seq 100); do [ -s "$work/all.pcap" ] && break; sleep 0.1; done

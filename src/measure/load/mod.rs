@@ -250,6 +250,11 @@ impl Player {
         Ok(report)
     }
 
+    /// One of the sessions, for what is no part of a flow: a disconnect, an order of its own. Between two runs only.
+    pub fn session_mut(&mut self, index: usize) -> Option<&mut OrderSession> {
+        self.seats.get_mut(index).map(|seat| &mut seat.session)
+    }
+
     /// Orders that live now, as far as the venue has said.
     pub fn orders(&self) -> usize {
         self.orders.count()
