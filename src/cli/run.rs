@@ -50,7 +50,8 @@ pub fn main(arguments: Arguments) -> Outcome {
     }
     let closing = exchange.run().map_err(failure)?;
     if !arguments.quiet {
-        println!("stopped after record {}, state {}", closing.number, closing.state);
+        // Whoever started it may have stopped listening by now.
+        let _unheard = writeln!(std::io::stdout(), "stopped after record {}, state {}", closing.number, closing.state);
     }
     Ok(())
 }

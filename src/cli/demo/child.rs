@@ -4,10 +4,10 @@ use crate::cli::Failure;
 use crate::client::operator;
 use crate::launch::endpoints::Endpoints;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a start may take: it touches all memory the configuration asks for.
@@ -18,6 +18,8 @@ const STOP_MAX: Duration = Duration::from_secs(30);
 /// A running `pitlane run`.
 pub struct Exchange {
     process: Child,
+    /// Held open, so that its last words have where to go.
+    _words: BufReader<ChildStdout>,
     /// Its directory.
     pub directory: PathBuf,
     /// Where it is reached.
@@ -49,9 +51,9 @@ impl Exchange {
         }
         let mut process =
             command.stdout(Stdio::piped()).spawn().map_err(|e| failed("starting the exchange's process", e))?;
-        let words = process.stdout.take().expect("its standard output is a pipe");
+        let mut words = BufReader::new(process.stdout.take().expect("its standard output is a pipe"));
         let mut is_ready = false;
-        for line in BufReader::new(words).lines() {
+        for line in words.by_ref().lines() {
             let line = line.map_err(|e| failed("listening to the exchange", e))?;
             if line == "ready" {
                 is_ready = true;
@@ -64,7 +66,7 @@ impl Exchange {
             return Err(Failure::Fault("the exchange did not start".to_owned()));
         }
         let endpoints = wait_for(&directory)?;
-        Ok(Exchange { process, directory, endpoints })
+        Ok(Exchange { process, _words: words, directory, endpoints })
     }
 
     /// Asks its operator's socket.
