@@ -63,9 +63,17 @@ pub const ADA2: SessionId = SessionId(3);
 pub const ALFA: TickerId = TickerId(0);
 pub const BETA: TickerId = TickerId(1);
 
-pub struct Desk {
+/// What executes records.
+pub trait Books {
+    /// The events of a record, in the order egress gives them.
+    fn execute(&mut self, record: &Sequenced, route: Route) -> Vec<Outcome>;
+    /// Shard, slot and open shares of every order.
+    fn open(&self) -> Vec<(u16, u32, u32)>;
+}
+
+pub struct Desk<B = Venue> {
     pub oms: Oms,
-    pub venue: Venue,
+    pub venue: B,
     pub market: Market,
     pub now: Nanos,
     pub journal: Vec<Sequenced>,
@@ -77,9 +85,15 @@ pub struct Desk {
 
 impl Desk {
     pub fn new(market: &Market) -> Desk {
+        Desk::with(market, Venue::new(market))
+    }
+}
+
+impl<B: Books> Desk<B> {
+    pub fn with(market: &Market, venue: B) -> Desk<B> {
         Desk {
             oms: Oms::new(market),
-            venue: Venue::new(market),
+            venue,
             market: market.clone(),
             now: START,
             journal: Vec::new(),
@@ -99,7 +113,7 @@ impl Desk {
             let record = Sequenced { number, time: self.now, verdict, command };
             assert!(self.oms.is_ready(&record), "whoever decides may apply: {record:?}");
             self.oms.apply(&record);
-            let events = if self.oms.route(&record) == Route::None { vec![] } else { self.venue.execute(&record) };
+            let events = self.venue.execute(&record, self.oms.route(&record));
             self.waiting.extend(&events);
             self.journal.push(record);
             self.outcomes.push(events);

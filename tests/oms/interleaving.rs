@@ -2,7 +2,8 @@
 //! nothing is lost or made.
 
 use crate::desk::*;
-use pitlane::engine::oms::{Oms, OrderView};
+use crate::shards::Shards;
+use pitlane::engine::oms::Oms;
 use pitlane::types::{
     AccountId, Channel, Command, CommandKind, Firm, Limit, Limits, Market, Money, Nanos, Outcome, Price, Quantity,
     Scope, SelfMatch, SelfMatchMode, Sequenced, SessionId, SideCode, TickerId, TimeInForce, UserRef,
@@ -82,8 +83,8 @@ fn flavoured(command: Command, kind: u8) -> Command {
     }
 }
 
-fn perform(desk: &mut Desk, step: Step) {
-    let next = |desk: &Desk, session| desk.oms.next_user_ref(SessionId(session), Channel::NONE).0;
+fn perform<B: Books>(desk: &mut Desk<B>, step: Step) {
+    let next = |desk: &Desk<B>, session| desk.oms.next_user_ref(SessionId(session), Channel::NONE).0;
     match step {
         Step::Enter { session, ticker, side, lots, level, kind, skip } => {
             let side = if side { SideCode::Buy } else { SideCode::Sell };
@@ -123,7 +124,7 @@ fn perform(desk: &mut Desk, step: Step) {
     }
 }
 
-fn operate(desk: &mut Desk, what: u8, whom: u16, value: u64) {
+fn operate<B: Books>(desk: &mut Desk<B>, what: u8, whom: u16, value: u64) {
     let scope = |kind, scope| Command { scope, account: AccountId(whom), firm: Firm(*b"AAAA"), ..Command::new(kind) };
     let money = value * 10 * u64::from(REFERENCE);
     desk.send(match what {
@@ -143,7 +144,7 @@ fn operate(desk: &mut Desk, what: u8, whom: u16, value: u64) {
 }
 
 /// Applies the records again, with `lag(n)` events left waiting after record n as far as the records allow.
-fn replay(market: &Market, desk: &Desk, seed: u64, lag: impl Fn(usize) -> usize, prove: bool) -> Oms {
+fn replay<B>(market: &Market, desk: &Desk<B>, seed: u64, lag: impl Fn(usize) -> usize, prove: bool) -> Oms {
     let mut oms = Oms::new(market);
     oms.seed_lookup(seed);
     let mut waiting: std::collections::VecDeque<Outcome> = Default::default();
@@ -168,12 +169,20 @@ fn replay(market: &Market, desk: &Desk, seed: u64, lag: impl Fn(usize) -> usize,
     oms
 }
 
-fn agrees_with_the_venue(desk: &Desk) {
+/// The OMS and whoever executes know the same orders.
+fn agrees_with_the_venue<B: Books>(desk: &Desk<B>) {
     let shard = |ticker: TickerId| desk.market.tickers[ticker.index()].matcher.0;
-    let line = |o: OrderView| (shard(o.ticker), o.slot, o.user_ref, o.open.0, o.used.0);
-    let mut open: Vec<_> = desk.oms.orders().map(line).collect();
+    let mut open: Vec<_> = desk.oms.orders().map(|o| (shard(o.ticker), o.slot.0, o.open.0)).collect();
     open.sort();
     assert_eq!(open, desk.venue.open());
+}
+
+/// And, as the slow venue can say, the same owners and the same used shares.
+fn agrees_on_chains(desk: &Desk) {
+    let shard = |ticker: TickerId| desk.market.tickers[ticker.index()].matcher.0;
+    let mut chains: Vec<_> = desk.oms.orders().map(|o| (shard(o.ticker), o.slot, o.user_ref, o.used.0)).collect();
+    chains.sort();
+    assert_eq!(chains, desk.venue.chains());
 }
 
 proptest! {
@@ -191,12 +200,29 @@ proptest! {
         desk.settle();
         prop_assert!(desk.oms.is_balanced());
         agrees_with_the_venue(&desk);
+        agrees_on_chains(&desk);
         let at_once = replay(&market, &desk, seed, |_| 0, true);
         let late = replay(&market, &desk, seed, |n| lags[n % lags.len()], false);
         let last = replay(&market, &desk, 0, |_| usize::MAX, false);
         let digest = desk.oms.digest();
         prop_assert_eq!([at_once.digest(), late.digest(), last.digest()], [digest; 3]);
         prop_assert!(at_once.is_balanced() && late.is_balanced() && last.is_balanced());
+    }
+
+    #[test]
+    fn the_same_holds_before_the_real_matchers(
+        steps in prop::collection::vec(step(), 1..250),
+        lags in prop::collection::vec(0usize..40, 1..50),
+    ) {
+        let market = tight();
+        let mut desk = Desk::with(&market, Shards::new(&market));
+        steps.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        prop_assert!(desk.oms.is_balanced());
+        agrees_with_the_venue(&desk);
+        let at_once = replay(&market, &desk, 0, |_| 0, true);
+        let late = replay(&market, &desk, 0, |n| lags[n % lags.len()], false);
+        prop_assert_eq!([at_once.digest(), late.digest()], [desk.oms.digest(); 2]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A slow, obvious venue: every order in one vector, the best found by looking at all of them.
 
+use crate::desk::Books;
+use pitlane::engine::oms::Route;
 use pitlane::types::{
     CancelReason, CommandKind, Display, Event, Liquidity, Market, MatchNumber, OrderReference, OrderTag, Outcome,
     Price, Quantity, Scope, SelfMatchMode, Sequenced, Side, SideCode, Slot, TickerId, TimeInForce, UserRef,
@@ -33,7 +35,7 @@ impl Venue {
     }
 
     /// Executes a record that was routed somewhere; the events in the order egress gives them.
-    pub fn execute(&mut self, record: &Sequenced) -> Vec<Outcome> {
+    fn perform(&mut self, record: &Sequenced) -> Vec<Outcome> {
         let mut out = Vec::new();
         let command = &record.command;
         match command.kind {
@@ -339,11 +341,26 @@ impl Venue {
         }
     }
 
-    /// Open orders by shard and slot: whose, how much is open, and how much is used up.
-    pub fn open(&self) -> Vec<(u16, Slot, UserRef, u32, u32)> {
-        let shard = |o: &Order| self.market.tickers[o.ticker.index()].matcher.0;
-        let line = |o: &Order| (shard(o), o.tag.slot, o.tag.user_ref, o.leaves, o.used);
-        let mut open: Vec<_> = self.orders.iter().map(line).collect();
+    /// Whose each open order is and how much of its chain is used up, by shard and slot.
+    pub fn chains(&self) -> Vec<(u16, Slot, UserRef, u32)> {
+        let line = |o: &Order| (self.shard(o), o.tag.slot, o.tag.user_ref, o.used);
+        let mut chains: Vec<_> = self.orders.iter().map(line).collect();
+        chains.sort();
+        chains
+    }
+
+    fn shard(&self, order: &Order) -> u16 {
+        self.market.tickers[order.ticker.index()].matcher.0
+    }
+}
+
+impl Books for Venue {
+    fn execute(&mut self, record: &Sequenced, route: Route) -> Vec<Outcome> {
+        if route == Route::None { vec![] } else { self.perform(record) }
+    }
+
+    fn open(&self) -> Vec<(u16, u32, u32)> {
+        let mut open: Vec<_> = self.orders.iter().map(|o| (self.shard(o), o.tag.slot.0, o.leaves)).collect();
         open.sort();
         open
     }
