@@ -5,4 +5,5 @@
 pub mod flow;
 pub mod lanes;
 pub mod random;
+pub mod script;
 pub mod twin;

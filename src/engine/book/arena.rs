@@ -120,6 +120,12 @@ impl Chains {
     #[inline(always)]
     pub fn leave(&mut self, queue: &mut List, session: &mut List, links: Links) {
         self.unlink(queue, links);
+        self.leave_session(session, links);
+    }
+
+    /// Takes a node with these links out of a session's list.
+    #[inline(always)]
+    fn leave_session(&mut self, session: &mut List, links: Links) {
         self.0[links.older.index()].newer = links.newer;
         self.0[links.newer.index()].older = links.older;
         session.close(links.older, links.newer);
@@ -175,23 +181,12 @@ impl Arena {
         self.sessions[session as usize].head
     }
 
-    /// The free entry of a slot just given.
-    ///
-    /// # Panics
-    /// When it holds a live order: the OMS gave the slot twice.
-    #[inline(always)]
-    pub fn free_entry(&mut self, slot: Slot) -> &mut Order {
-        let entry = &mut self.orders[slot.index()];
-        assert!(entry.leaves.is_zero(), "slot given twice");
-        entry
-    }
-
-    /// Takes an order that is in no level any more off its session's list.
-    pub fn leave_session(&mut self, slot: Slot, session: SessionId) {
-        self.orders[slot.index()].leaves = Quantity(0);
-        // A queue of its own stands for the level: links to nobody go to node 0.
-        let links = Links { prev: Node::NONE, next: Node::NONE, ..self.chains.of(Node::of(slot)) };
-        self.chains.leave(&mut List::EMPTY.clone(), &mut self.sessions[session.index()], links);
+    /// Frees the entry of an order that is in no level any more, and takes it off its session's list.
+    pub fn end(&mut self, slot: Slot) {
+        let order = &mut self.orders[slot.index()];
+        order.leaves = Quantity(0);
+        let links = self.chains.of(Node::of(slot));
+        self.chains.leave_session(&mut self.sessions[order.tag.session.index()], links);
     }
 }
 

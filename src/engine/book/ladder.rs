@@ -37,9 +37,20 @@ const _: () = assert!(size_of::<Level>() == LEVEL_BYTES);
 impl Level {
     const EMPTY: Level = Level { queues: [List::EMPTY; 2], shown_quantity: 0, shown_count: 0 };
 
-    #[inline]
-    fn queue(&mut self, shown: bool) -> &mut List {
-        &mut self.queues[usize::from(!shown)]
+    /// The queue an order is about to join, its shares counted.
+    #[inline(always)]
+    fn joined(&mut self, place: Place) -> &mut List {
+        self.shown_quantity += if place.shown { u64::from(place.open) } else { 0 };
+        self.shown_count += u32::from(place.shown);
+        &mut self.queues[usize::from(!place.shown)]
+    }
+
+    /// The queue an order is about to leave, its shares no longer counted.
+    #[inline(always)]
+    fn left(&mut self, place: Place) -> &mut List {
+        self.shown_quantity -= if place.shown { u64::from(place.open) } else { 0 };
+        self.shown_count -= u32::from(place.shown);
+        &mut self.queues[usize::from(!place.shown)]
     }
 
     #[inline]
@@ -193,9 +204,15 @@ impl Ladder {
         LevelView { shown_quantity: level.shown_quantity, shown_count: level.shown_count }
     }
 
+    /// The order that trades next. The side is not empty.
+    #[inline]
+    pub fn first(&self) -> Slot {
+        self.first_at(self.best)
+    }
+
     /// The order that trades next at an occupied rank.
     #[inline]
-    pub fn first(&self, rank: Rank) -> Slot {
+    pub fn first_at(&self, rank: Rank) -> Slot {
         self.levels[rank as usize].first().slot()
     }
 
@@ -206,45 +223,34 @@ impl Ladder {
         if last_shown { self.levels[order.rank as usize].queues[1].head.slot() } else { next.slot() }
     }
 
-    /// The queue an order of `open` shares is about to join.
-    #[inline(always)]
-    fn joined(&mut self, rank: Rank, shown: bool, open: u32) -> &mut List {
-        if self.levels[rank as usize].is_empty() {
-            self.settle(rank);
-        }
-        let level = &mut self.levels[rank as usize];
-        level.shown_quantity += if shown { u64::from(open) } else { 0 };
-        level.shown_count += u32::from(shown);
-        level.queue(shown)
-    }
-
     /// Puts a new order at the end of its queue and of its session's list.
     #[inline(always)]
     pub fn enter(&mut self, chains: &mut Chains, session: &mut List, place: Place, slot: Slot) {
-        chains.enter(self.joined(place.rank, place.shown, place.open), session, Node::of(slot));
+        let level = &mut self.levels[place.rank as usize];
+        let was_empty = level.is_empty();
+        chains.enter(level.joined(place), session, Node::of(slot));
+        if was_empty {
+            self.settle(place.rank);
+        }
     }
 
     /// Puts an order that its session's list still has at the end of its queue.
     #[inline(always)]
     pub fn append(&mut self, chains: &mut Chains, place: Place, slot: Slot) {
-        chains.append(self.joined(place.rank, place.shown, place.open), Node::of(slot));
-    }
-
-    /// The level an order leaves, without its shares.
-    #[inline(always)]
-    fn left(&mut self, place: Place) -> &mut Level {
         let level = &mut self.levels[place.rank as usize];
-        level.shown_quantity -= if place.shown { u64::from(place.open) } else { 0 };
-        level.shown_count -= u32::from(place.shown);
-        level
+        let was_empty = level.is_empty();
+        chains.append(level.joined(place), Node::of(slot));
+        if was_empty {
+            self.settle(place.rank);
+        }
     }
 
     /// Takes an order out of its queue and off its session's list.
     #[inline(always)]
     pub fn leave(&mut self, chains: &mut Chains, session: &mut List, place: Place, slot: Slot) {
         let links = chains.of(Node::of(slot));
-        let level = self.left(place);
-        chains.leave(level.queue(place.shown), session, links);
+        let level = &mut self.levels[place.rank as usize];
+        chains.leave(level.left(place), session, links);
         if level.is_empty() {
             self.vacate(place.rank);
         }
@@ -254,8 +260,8 @@ impl Ladder {
     #[inline(always)]
     pub fn unlink(&mut self, chains: &mut Chains, place: Place, slot: Slot) {
         let links = chains.of(Node::of(slot));
-        let level = self.left(place);
-        chains.unlink(level.queue(place.shown), links);
+        let level = &mut self.levels[place.rank as usize];
+        chains.unlink(level.left(place), links);
         if level.is_empty() {
             self.vacate(place.rank);
         }

@@ -30,6 +30,16 @@ pub(super) struct Taker {
     pub replaced: bool,
 }
 
+/// Why a sweep stopped filling.
+enum Met {
+    /// Nothing more within the limit, or the taker is filled.
+    Nothing,
+    /// A full buffer.
+    NoRoom,
+    /// An own order: the self-match rule applies.
+    Own(Slot),
+}
+
 /// How far an order reaches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
@@ -108,52 +118,61 @@ impl Shard {
 
     /// Trades while there is something within the limit and room to say so.
     pub(super) fn sweep(&mut self, taker: &mut Taker, out: &mut Events) -> Progress {
-        while !taker.order.leaves.is_zero() && self.crosses(taker) {
-            if out.room() < STEP_EVENTS_MAX {
-                self.work = Work::Sweep(*taker);
-                return Progress::More;
+        loop {
+            match self.fill(taker, out) {
+                Met::Nothing => {
+                    self.finish(taker, out);
+                    return Progress::Done;
+                }
+                Met::NoRoom => {
+                    self.work = Work::Sweep(*taker);
+                    return Progress::More;
+                }
+                Met::Own(slot) => self.prevent(taker, slot, out),
             }
-            self.meet(taker, out);
         }
-        self.finish(taker, out);
-        Progress::Done
     }
 
-    /// The best resting order and the taker trade, or one gives way.
-    #[inline]
-    fn meet(&mut self, taker: &mut Taker, out: &mut Events) {
-        let book = &mut self.books[taker.order.ticker.index()];
+    /// Fills the taker from the best resting orders, one after the other, until something else is to be done.
+    fn fill(&mut self, taker: &mut Taker, out: &mut Events) -> Met {
+        let Shard { arena: Arena { orders, chains, sessions }, books, firms, .. } = self;
         let resting_side = taker.order.side().opposite();
+        let book = &mut books[taker.order.ticker.index()];
         let ladder = &mut book.sides[resting_side.index()];
-        let rank = ladder.best();
-        let slot = ladder.first(rank);
-        let resting = &mut self.arena.orders[slot.index()];
-        if is_own(&taker.order, resting, &self.firms) {
-            return self.prevent(taker, slot, out);
+        while !taker.order.leaves.is_zero() && ladder.best() < taker.walk_end {
+            if out.room() < STEP_EVENTS_MAX {
+                return Met::NoRoom;
+            }
+            let slot = ladder.first();
+            let resting = &mut orders[slot.index()];
+            if is_own(&taker.order, resting, firms) {
+                return Met::Own(slot);
+            }
+            let (rank, shown) = (ladder.best(), resting.is_shown());
+            let quantity = taker.order.leaves.min(resting.leaves);
+            taker.order.execute(quantity);
+            resting.execute(quantity);
+            let event = Event::Filled {
+                resting: resting.tag,
+                incoming: taker.order.tag,
+                reference: resting.reference,
+                match_number: book.numbers.next_match(),
+                price: resting.price,
+                quantity,
+                resting_leaves: resting.leaves,
+                incoming_leaves: taker.order.leaves,
+                resting_side,
+                displayed: shown,
+            };
+            out.push(taker.order.ticker, event);
+            if resting.leaves.is_zero() {
+                let place = Place { rank, shown, open: quantity.0 };
+                ladder.leave(chains, &mut sessions[resting.tag.session.index()], place, slot);
+            } else {
+                ladder.reduce(rank, shown, quantity.0);
+            }
         }
-        let quantity = taker.order.leaves.min(resting.leaves);
-        taker.order.execute(quantity);
-        resting.execute(quantity);
-        let (displayed, session) = (resting.is_shown(), resting.tag.session);
-        let event = Event::Filled {
-            resting: resting.tag,
-            incoming: taker.order.tag,
-            reference: resting.reference,
-            match_number: book.numbers.next_match(),
-            price: resting.price,
-            quantity,
-            resting_leaves: resting.leaves,
-            incoming_leaves: taker.order.leaves,
-            resting_side,
-            displayed,
-        };
-        out.push(taker.order.ticker, event);
-        if resting.leaves.is_zero() {
-            let place = Place { rank, shown: displayed, open: quantity.0 };
-            ladder.leave(&mut self.arena.chains, &mut self.arena.sessions[session.index()], place, slot);
-        } else {
-            ladder.reduce(rank, displayed, quantity.0);
-        }
+        Met::Nothing
     }
 
     /// Self-match prevention: what the rule takes off the resting order, then what it takes off the taker.
@@ -251,7 +270,7 @@ impl Shard {
     /// A taker that was in the book before and ended without coming back leaves its entry and its session's list.
     fn end_replaced(&mut self, taker: &Taker) {
         if taker.replaced {
-            self.arena.leave_session(taker.order.tag.slot, taker.order.tag.session);
+            self.arena.end(taker.order.tag.slot);
         }
     }
 
@@ -266,7 +285,7 @@ impl Shard {
         let (mut open, mut traded) = (order.leaves, Quantity(0));
         let mut rank = ladder.best();
         while rank < taker.walk_end {
-            let mut slot = ladder.first(rank);
+            let mut slot = ladder.first_at(rank);
             while slot != Slot::NONE {
                 let resting = &self.arena.orders[slot.index()];
                 let both = open.min(resting.leaves);

@@ -27,13 +27,14 @@ pub(super) struct Order {
     /// Shares taken by self-match prevention: a replace counts them as used.
     pub removed: Quantity,
     pub ticker: TickerId,
-    /// The client's group for mass cancels, 0 for none.
-    pub group: u16,
-    pub self_match: SelfMatch,
-    /// Group of the self-match rule, spaces for none.
-    pub self_match_group: [u8; 2],
     pub side_code: SideCode,
     pub display: Display,
+    /// These three in the order of the command, so that they are copied as one word.
+    pub self_match: SelfMatch,
+    /// The client's group for mass cancels, 0 for none.
+    pub group: u16,
+    /// Group of the self-match rule, spaces for none.
+    pub self_match_group: [u8; 2],
     pub post_only: bool,
 }
 

@@ -15,6 +15,8 @@ const TAG_POST_ONLY: u8 = 12;
 const TAG_SIDE: u8 = 27;
 const TAG_SELF_MATCH: u8 = 29;
 const TAG_SELF_MATCH_GROUP: u8 = 30;
+/// All of them.
+const TAGS_KEPT: u32 = 1 << TAG_POST_ONLY | 1 << TAG_SIDE | 1 << TAG_SELF_MATCH | 1 << TAG_SELF_MATCH_GROUP;
 
 impl Shard {
     /// Cancel down to an intended total; the order keeps its place. 0 takes all.
@@ -104,21 +106,24 @@ impl Shard {
             self.cancel_whole(slot, CancelReason::User, out);
             return Progress::Done;
         }
-        let old = *old;
-        let book = &mut self.books[old.ticker.index()];
-        let reach = book.reach(old.side(), record);
-        let ladder = &mut book.sides[old.side().index()];
-        ladder.unlink(&mut self.arena.chains, old.place(), slot);
-        let mut order = changed(&old, command);
+        let before = *old;
+        let side = before.side();
+        let Arena { orders, chains, .. } = &mut self.arena;
+        let book = &mut self.books[before.ticker.index()];
+        let reach = book.reach(side, record);
+        let ladder = &mut book.sides[side.index()];
+        ladder.unlink(chains, before.place(), slot);
+        let order = &mut orders[slot.index()];
+        change(order, command);
         order.leaves = Quantity(command.quantity.0 - used);
         order.reference = book.numbers.next_reference();
         order.rank = reach.rank;
-        out.push(order.ticker, replaced(&old, &order, reach.rests));
-        let taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: true };
+        out.push(order.ticker, replaced(&before, order, reach.rests));
         if reach.rests {
-            self.rest(&taker);
+            ladder.append(chains, order.place(), slot);
             return Progress::Done;
         }
+        let taker = Taker { order: *order, walk_end: reach.walk_end, stays: reach.stays, replaced: true };
         self.take_replaced(taker, command, out)
     }
 
@@ -144,17 +149,20 @@ impl Shard {
     }
 }
 
-/// The old order with what the Replace changes; what it does not name stays.
-#[inline]
-fn changed(old: &Order, command: &Command) -> Order {
-    let mut order = *old;
+/// Writes what the Replace changes; what it does not name stays.
+#[inline(always)]
+fn change(order: &mut Order, command: &Command) {
     order.tag.user_ref = command.user_ref;
     order.price = command.price;
     order.display = command.display;
+    // Most carry none of them.
+    if command.tags & TAGS_KEPT == 0 {
+        return;
+    }
     if command.has_tag(TAG_POST_ONLY) {
         order.post_only = command.post_only != 0;
     }
-    if command.has_tag(TAG_SIDE) && command.side.side() == old.side() {
+    if command.has_tag(TAG_SIDE) && command.side.side() == order.side() {
         order.side_code = command.side;
     }
     if command.has_tag(TAG_SELF_MATCH) {
@@ -163,7 +171,6 @@ fn changed(old: &Order, command: &Command) -> Order {
     if command.has_tag(TAG_SELF_MATCH_GROUP) {
         order.self_match_group = command.self_match_group;
     }
-    order
 }
 
 /// The order a Replace meant is gone. A refused one has no user reference to give back.

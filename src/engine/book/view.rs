@@ -103,7 +103,7 @@ fn ranks(ladder: &Ladder) -> impl Iterator<Item = Rank> + '_ {
 /// Orders of a rank as they would trade.
 fn queue<'a>(ladder: &'a Ladder, arena: &'a Arena, rank: Rank) -> impl Iterator<Item = Slot> + 'a {
     let found = |slot| (slot != Slot::NONE).then_some(slot);
-    core::iter::successors(found(ladder.first(rank)), move |&slot: &Slot| {
+    core::iter::successors(found(ladder.first_at(rank)), move |&slot: &Slot| {
         found(ladder.after(arena, &arena.orders[slot.index()]))
     })
 }
