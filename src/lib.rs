@@ -2,6 +2,7 @@
 //!
 //! The folders stand in the order of an order's life; `tests/layout.rs` holds which may import which.
 
+pub mod cli;
 pub mod client;
 pub mod engine;
 pub mod feed;

@@ -1,0 +1,2 @@
+//! Subcommands, one file each. Cold.
+pub mod doctor;
