@@ -4,12 +4,17 @@
 
 pub mod cli;
 pub mod client;
+pub mod config;
+pub mod egress;
 pub mod engine;
 pub mod feed;
 pub mod gateway;
 pub mod journal;
+pub mod launch;
+pub mod matcher;
 pub mod measure;
 pub mod os;
 pub mod runtime;
+pub mod sequencer;
 pub mod types;
 pub mod wire;

@@ -86,6 +86,16 @@ pub struct Faults {
     pub major: u64,
 }
 
+/// Memory of this process that is resident, in bytes; 0 where the system does not tell.
+pub fn resident_bytes() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: usize = text.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+    pages * PAGE_BYTES
+}
+
+/// Pages that `statm` counts in; the smallest of this architecture.
+const PAGE_BYTES: usize = 4_096;
+
 /// The calling thread's faults so far.
 pub fn faults() -> Faults {
     let usage = thread_usage();

@@ -1,0 +1,241 @@
+//! What the public is told of an event: ITCH 5.0 messages, straight into the store.
+//!
+//! A pure function of the event and the market's directory, run by the feed's thread for each committed event, and by
+//! replay; equal events give equal bytes. The matcher's event already says everything, so no table of orders is kept.
+//! Hidden orders have no message until they trade, and then nothing says whose they were.
+//! Source: TotalView-ITCH 5.0; which event makes which message is decided at each arm below.
+
+use super::store::{FeedStore, StoreFull};
+use crate::types::{
+    DayNanos, Display, Event, Firm, Market, OrderReference, Price, PublicFact, Published, Quantity, Side, Symbol,
+    TickerId, TradingState,
+};
+use crate::wire::itch::{
+    AddOrder, AddOrderAttributed, MESSAGE_MAX, OrderCancel, OrderDelete, OrderExecuted, OrderReplace, StockDirectory,
+    SystemEvent, Trade, TradingAction,
+};
+use zerocopy::{Immutable, IntoBytes};
+
+/// System Event letters of the start of a day, around the directory: messages, system hours, market hours start.
+const START_LETTERS: [u8; 3] = *b"OSQ";
+/// And of its end: market hours, system hours, messages end.
+const END_LETTERS: [u8; 3] = *b"MEC";
+/// `P` names no order and always says buy, so that it betrays nothing of a hidden order (ITCH 5.0, Trade message).
+const TRADE_SIDE: Side = Side::Buy;
+
+/// Turns facts into messages. Holds the directory and nothing that changes.
+pub struct FeedEncoder {
+    directory: Vec<(Symbol, Quantity)>,
+}
+
+/// Where and when: what every message's head needs.
+#[derive(Clone, Copy)]
+struct Head {
+    symbol: Symbol,
+    locate: u16,
+    time: DayNanos,
+}
+
+impl FeedEncoder {
+    /// For the tickers of this market.
+    pub fn new(market: &Market) -> FeedEncoder {
+        FeedEncoder { directory: market.tickers.iter().map(|spec| (spec.symbol, spec.lot)).collect() }
+    }
+
+    /// Appends the messages of one fact, all or none. Says how many: none for what is not public, one for an event in
+    /// a book, several for the start and the end of the day.
+    /// # Errors
+    /// [`StoreFull`]: the store is as before; give the fact again when there is room, or stop.
+    #[inline]
+    pub fn on(&self, published: &Published, store: &mut FeedStore) -> Result<u32, StoreFull> {
+        match &published.fact {
+            PublicFact::Book { event, firm } => {
+                if !store.fits(1, MESSAGE_MAX) {
+                    return Err(StoreFull);
+                }
+                let Some(head) = self.head(published) else { return Ok(0) };
+                book(event, *firm, head, store)
+            }
+            PublicFact::DayStart => self.day_start(published.time.of_day(), store),
+            PublicFact::DayEnd => day_end(published.time.of_day(), store),
+        }
+    }
+
+    fn head(&self, published: &Published) -> Option<Head> {
+        let (symbol, _) = *self.directory.get(published.ticker.index())?;
+        Some(Head { symbol, locate: published.ticker.locate(), time: published.time.of_day() })
+    }
+
+    /// The directory stands between the first two system events; the states follow as events of the same record.
+    #[cold]
+    fn day_start(&self, time: DayNanos, store: &mut FeedStore) -> Result<u32, StoreFull> {
+        let messages = START_LETTERS.len() + self.directory.len();
+        if !store.fits(messages, messages * MESSAGE_MAX) {
+            return Err(StoreFull);
+        }
+        let [messages_start, hours_start, market_start] = START_LETTERS;
+        system(messages_start, time, store)?;
+        for (index, (symbol, lot)) in self.directory.iter().enumerate() {
+            let locate = TickerId(index as u16).locate();
+            say(&listing(Head { symbol: *symbol, locate, time }, *lot), store)?;
+        }
+        system(hours_start, time, store)?;
+        system(market_start, time, store)?;
+        Ok(messages as u32)
+    }
+}
+
+#[cold]
+fn day_end(time: DayNanos, store: &mut FeedStore) -> Result<u32, StoreFull> {
+    if !store.fits(END_LETTERS.len(), END_LETTERS.len() * MESSAGE_MAX) {
+        return Err(StoreFull);
+    }
+    END_LETTERS.iter().try_fold(0, |said, letter| Ok(said + system(*letter, time, store)?))
+}
+
+/// One event in a book. Each arm says what a reader of the feed must learn to have the same displayed book.
+#[inline]
+fn book(event: &Event, firm: Firm, head: Head, store: &mut FeedStore) -> Result<u32, StoreFull> {
+    match *event {
+        Event::Nothing | Event::Accepted { .. } | Event::ReplaceIgnored { .. } => Ok(0),
+        Event::Rested { reference, side, display, quantity, price, .. } => {
+            add(Resting { reference, side, display, quantity, price }, firm, head, store)
+        }
+        // At the resting order's price, which is the one displayed: never a `C`. The last share needs no `D`.
+        Event::Filled { reference, match_number, quantity, displayed: true, .. } => {
+            let head = OrderExecuted::head(head.locate, head.time);
+            let (reference, shares) = (reference.0.into(), quantity.0.into());
+            say(&OrderExecuted { head, reference, shares, match_number: match_number.0.into() }, store)
+        }
+        Event::Filled { match_number, price, quantity, displayed: false, .. } => say(
+            &Trade {
+                head: Trade::head(head.locate, head.time),
+                reference: 0.into(),
+                side: TRADE_SIDE.letter(),
+                shares: quantity.0.into(),
+                stock: head.symbol.0,
+                price: price.0.into(),
+                match_number: match_number.0.into(),
+            },
+            store,
+        ),
+        Event::Canceled { reference, quantity, leaves, displayed, .. }
+        | Event::SelfMatch { reference, quantity, leaves, displayed, .. }
+        | Event::Modified { reference, taken: quantity, leaves, displayed, .. } => {
+            if displayed {
+                reduce(reference, quantity, leaves, head, store)
+            } else {
+                Ok(0)
+            }
+        }
+        Event::Replaced { old_reference, reference, side, display, quantity, price, was_displayed, rests, .. } => {
+            match (was_displayed, rests && display.is_shown()) {
+                (true, true) => say(
+                    &OrderReplace {
+                        head: OrderReplace::head(head.locate, head.time),
+                        original: old_reference.0.into(),
+                        reference: reference.0.into(),
+                        shares: quantity.0.into(),
+                        price: price.0.into(),
+                    },
+                    store,
+                ),
+                // What trades first, or is hidden from now on, leaves the display; a later `Rested` may bring it back.
+                (true, false) => delete(old_reference, head, store),
+                (false, true) => add(Resting { reference, side, display, quantity, price }, firm, head, store),
+                (false, false) => Ok(0),
+            }
+        }
+        Event::State { state } => trading_action(state, head, store),
+    }
+}
+
+/// An order that now stands in the book.
+struct Resting {
+    reference: OrderReference,
+    side: Side,
+    display: Display,
+    quantity: Quantity,
+    price: Price,
+}
+
+/// `A`, with the firm `F`, for a hidden order nothing.
+#[inline]
+fn add(order: Resting, firm: Firm, head: Head, store: &mut FeedStore) -> Result<u32, StoreFull> {
+    let (reference, shares) = (order.reference.0.into(), order.quantity.0.into());
+    let (side, stock, price) = (order.side.letter(), head.symbol.0, order.price.0.into());
+    match order.display {
+        Display::Hidden => Ok(0),
+        Display::Anonymous | Display::Conformant => {
+            let head = AddOrder::head(head.locate, head.time);
+            say(&AddOrder { head, reference, side, shares, stock, price }, store)
+        }
+        Display::Attributed => {
+            let head = AddOrderAttributed::head(head.locate, head.time);
+            say(&AddOrderAttributed { head, reference, side, shares, stock, price, firm: firm.0 }, store)
+        }
+    }
+}
+
+/// `X` while shares are left, `D` when none are, nothing when none were taken.
+#[inline]
+fn reduce(
+    reference: OrderReference,
+    taken: Quantity,
+    leaves: Quantity,
+    head: Head,
+    store: &mut FeedStore,
+) -> Result<u32, StoreFull> {
+    if leaves.is_zero() {
+        return delete(reference, head, store);
+    }
+    if taken.is_zero() {
+        return Ok(0);
+    }
+    let head = OrderCancel::head(head.locate, head.time);
+    say(&OrderCancel { head, reference: reference.0.into(), shares: taken.0.into() }, store)
+}
+
+#[inline]
+fn delete(reference: OrderReference, head: Head, store: &mut FeedStore) -> Result<u32, StoreFull> {
+    let head = OrderDelete::head(head.locate, head.time);
+    say(&OrderDelete { head, reference: reference.0.into() }, store)
+}
+
+fn trading_action(state: TradingState, head: Head, store: &mut FeedStore) -> Result<u32, StoreFull> {
+    let (symbol, head) = (head.symbol.0, TradingAction::head(head.locate, head.time));
+    // The reason stays blank: halts here come from an operator, and the protocol's codes name causes we do not know.
+    let action = TradingAction { head, stock: symbol, state: state.letter(), reserved: b' ', reason: [b' '; 4] };
+    say(&action, store)
+}
+
+fn system(event: u8, time: DayNanos, store: &mut FeedStore) -> Result<u32, StoreFull> {
+    say(&SystemEvent { head: SystemEvent::head(0, time), event }, store)
+}
+
+/// A ticker in the directory. What the protocol asks of a listing and the market does not know is "not available",
+/// or the plain case: common stock in normal standing.
+fn listing(head: Head, lot: Quantity) -> StockDirectory {
+    StockDirectory {
+        head: StockDirectory::head(head.locate, head.time),
+        stock: head.symbol.0,
+        market_category: b' ',
+        financial_status: b'N',
+        round_lot: lot.0.into(),
+        round_lots_only: if lot.0 > 1 { b'Y' } else { b'N' },
+        classification: b'C',
+        sub_type: *b"Z ",
+        authenticity: b'P',
+        short_sale_threshold: b' ',
+        ipo: b'N',
+        luld_tier: b' ',
+        etp: b'N',
+        etp_leverage: 0.into(),
+        inverse: b'N',
+    }
+}
+
+#[inline]
+fn say(message: &(impl IntoBytes + Immutable), store: &mut FeedStore) -> Result<u32, StoreFull> {
+    store.append(message.as_bytes()).map(|()| 1)
+}

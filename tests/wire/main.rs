@@ -1,0 +1,6 @@
+//! The byte layouts, from outside: recorded vectors, properties over arbitrary bytes, and independent decoders.
+
+mod independent;
+mod ouch_table;
+mod properties;
+mod vectors;
