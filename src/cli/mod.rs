@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod demo;
+pub mod doctor;
 pub mod inspect;
 pub mod load;
 pub mod order;
