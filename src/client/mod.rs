@@ -3,4 +3,5 @@ pub mod book;
 pub mod depth;
 pub mod feed;
 pub mod floor;
+pub mod operator;
 pub mod orders;

@@ -54,7 +54,12 @@ pub fn event(record: &Sequenced, ticker: TickerId, event: &Event, outlet: &mut i
     match *event {
         Event::Nothing | Event::ReplaceIgnored { .. } | Event::Rested { .. } | Event::State { .. } => {}
         Event::Accepted { reference, quantity, price, .. } => answer(record, reference, quantity, price, outlet),
-        Event::Replaced { reference, quantity, price, .. } => answer(record, reference, quantity, price, outlet),
+        Event::Replaced { reference, quantity, price, side_code, .. } => {
+            // The request does not name the side; the book knows how the order sells by now.
+            let mut record = *record;
+            record.command.side = side_code;
+            answer(&record, reference, quantity, price, outlet);
+        }
         Event::Filled { resting, incoming, .. } => {
             to_owner(record, resting, *event, Party::Resting, outlet);
             to_owner(record, incoming, *event, Party::Incoming, outlet);

@@ -19,6 +19,7 @@ use crate::gateway::agent::{Gateway, SteadyClock};
 use crate::gateway::core::{Core, Rate};
 use crate::gateway::login::{LoginDesk, Passwords};
 use crate::gateway::net;
+use crate::gateway::operator::{Operator, OperatorLinks};
 use crate::gateway::session::SessionTimes;
 use crate::gateway::shared::{Shared, SharedOptions};
 use crate::gateway::tcp::{Tcp, TcpOptions};
@@ -152,7 +153,7 @@ impl Stages {
         let (operator_in, operator_out) = bounded::<Command>(COLD_LINK);
         let (echo_in, echo_out) = bounded::<Sequenced>(COLD_LINK);
         let (pages_wanted_in, pages_wanted_out) = bounded(COLD_LINK);
-        let (pages_in, pages_out) = bounded(COLD_LINK);
+        let (pages_in, pages_out) = bounded(market.tickers.len());
         let (outcome_in, outcome_out) = bounded(OUTWARD_LINK);
         let (ticket_in, ticket_out) = bounded(RECORDS_LINK);
         let (report_in, report_out) = bounded::<Report>(OUTWARD_LINK);
@@ -286,11 +287,12 @@ impl Stages {
                 delivered: delivered_reader.clone(),
                 pages_wanted: pages_wanted_in,
                 pages: pages_out,
-                stop: stop.clone(),
             },
         );
-        let _ = (operator_in, echo_out, source);
-        let cold: Vec<Box<dyn Agent>> = vec![Box::new(desk)];
+        let operator_links = OperatorLinks { commands: operator_in, committed: echo_out };
+        let operator = Operator::open(&operator_path, market, operator_links, source, SteadyClock, stop.clone())
+            .map_err(LaunchFault::system("listening on", operator_path.display()))?;
+        let cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
 
         Ok(Stages {
             hot,

@@ -5,9 +5,10 @@
 
 use super::endpoints::Endpoints;
 use crate::config::Config;
+use crate::engine::oms::Position;
+use crate::gateway::operator::StatusSource;
 use crate::runtime::counters::Counters;
 use crate::runtime::link::{MarkReader, Receiver, Sender};
-use crate::runtime::runner::StopFlag;
 use crate::sequencer::AccountPage;
 use crate::types::{AccountId, Market};
 use serde_json::{Map, Value, json};
@@ -26,8 +27,6 @@ pub struct StatusLinks {
     pub pages_wanted: Sender<AccountId>,
     /// Its pages.
     pub pages: Receiver<AccountPage>,
-    /// Ends the run.
-    pub stop: StopFlag,
 }
 
 /// Answers an operator's questions.
@@ -44,51 +43,27 @@ impl Status {
         Status { market: config.market.clone(), endpoints, links, started: Instant::now() }
     }
 
-    /// How it stands.
-    pub fn status(&self) -> Value {
-        let counters: Map<String, Value> = Counters::read(&self.endpoints.counters)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(name, value)| (name, json!(value)))
-            .collect();
-        json!({
-            "session": self.endpoints.session,
-            "seconds": self.started.elapsed().as_secs(),
-            "committed": self.links.committed.value(),
-            "delivered": self.links.delivered.value(),
-            "endpoints": self.endpoints,
-            "counters": counters,
-        })
-    }
-
-    /// An account's money and positions at one moment.
-    ///
-    /// # Errors
-    /// No such account, or a sequencer that does not answer.
-    pub fn portfolio(&mut self, name: &str) -> Result<Value, String> {
-        let account = self.market.account(name).ok_or_else(|| {
-            let known: Vec<_> = self.market.accounts.iter().map(|a| a.name.as_str()).collect();
-            format!("there is no account {name:?}; there are {}", known.join(", "))
-        })?;
+    /// The pages of an account at one moment; none when the sequencer does not answer in time.
+    fn pages(&mut self, account: AccountId) -> Option<Vec<AccountPage>> {
         while self.links.pages.pop().is_some() {}
-        self.links.pages_wanted.try_push(account).map_err(|_| "the sequencer is busy; ask again".to_owned())?;
+        self.links.pages_wanted.try_push(account).ok()?;
         let asked = Instant::now();
         let mut pages = Vec::with_capacity(self.market.tickers.len());
         while pages.len() < self.market.tickers.len() {
             match self.links.pages.pop() {
                 Some(page) => pages.push(page),
-                None if asked.elapsed() > ANSWER_MAX => return Err("the sequencer does not answer".to_owned()),
+                None if asked.elapsed() > ANSWER_MAX => return None,
                 None => std::thread::sleep(Duration::from_millis(1)),
             }
         }
-        Ok(self.shown(name, &pages))
+        Some(pages)
     }
 
-    fn shown(&self, name: &str, pages: &[AccountPage]) -> Value {
-        let view = pages[0].view;
+    fn shown(&self, account: AccountId, pages: &[AccountPage]) -> Value {
+        let (name, view) = (&self.market.accounts[account.index()].name, pages[0].view);
         let positions: Vec<Value> = pages
             .iter()
-            .filter(|p| p.position.quantity != 0 || p.position.realised.0 != 0 || p.position.open_buys + p.position.open_sells != 0)
+            .filter(|page| is_used(&page.position))
             .map(|page| {
                 let position = page.position;
                 json!({
@@ -116,9 +91,34 @@ impl Status {
             "positions": positions,
         })
     }
+}
 
-    /// Ends the run.
-    pub fn stop(&mut self) {
-        self.links.stop.request();
+/// Whether the account has anything to do with the ticker.
+fn is_used(position: &Position) -> bool {
+    position.quantity != 0 || position.realised.0 != 0 || position.open_buys + position.open_sells != 0
+}
+
+impl StatusSource for Status {
+    fn status(&mut self) -> Value {
+        let counters: Map<String, Value> = Counters::read(&self.endpoints.counters)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, value)| (name, json!(value)))
+            .collect();
+        json!({
+            "session": self.endpoints.session,
+            "seconds": self.started.elapsed().as_secs(),
+            "committed": self.links.committed.value(),
+            "delivered": self.links.delivered.value(),
+            "endpoints": self.endpoints,
+            "counters": counters,
+        })
+    }
+
+    fn portfolio(&mut self, account: AccountId) -> Value {
+        match self.pages(account) {
+            Some(pages) => self.shown(account, &pages),
+            None => json!({"error": "the sequencer does not answer; ask again"}),
+        }
     }
 }

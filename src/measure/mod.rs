@@ -5,4 +5,5 @@
 
 pub mod flow;
 pub mod latency;
+pub mod load;
 pub mod table;

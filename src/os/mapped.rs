@@ -216,8 +216,9 @@ impl Mapped {
     /// moment, seqlocks and hostile rings, where a plain copy would be a data race.
     #[inline]
     pub fn load_words(&self, at: usize, out: &mut [u64]) {
-        for (index, word) in out.iter_mut().enumerate() {
-            *word = self.atomic_u64(at + index * 8).load(Ordering::Relaxed);
+        let shared = self.words(at, out.len());
+        for (word, shared) in out.iter_mut().zip(shared) {
+            *word = shared.load(Ordering::Relaxed);
         }
     }
 
@@ -225,9 +226,19 @@ impl Mapped {
     #[inline]
     pub fn store_words(&self, at: usize, words: &[u64]) {
         assert!(self.writable, "store into a read-only mapping");
-        for (index, word) in words.iter().enumerate() {
-            self.atomic_u64(at + index * 8).store(*word, Ordering::Relaxed);
+        for (word, shared) in words.iter().zip(self.words(at, words.len())) {
+            shared.store(*word, Ordering::Relaxed);
         }
+    }
+
+    /// `count` words at `at`, so that a run of them is checked once.
+    #[inline]
+    fn words(&self, at: usize, count: usize) -> &[AtomicU64] {
+        assert!(at.is_multiple_of(8), "an atomic of 8 bytes must be aligned");
+        let first = self.range(at, count * 8).cast::<AtomicU64>();
+        // SAFETY: as in `atomic_u32`, for all of the `count` words that `range` found in bounds; an `AtomicU64` has the
+        // layout of its word.
+        unsafe { std::slice::from_raw_parts(first, count) }
     }
 
     /// Asks for the cache line at `at` as one that will be written; a hint without effect when out of bounds.

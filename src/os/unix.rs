@@ -418,13 +418,13 @@ mod tests {
             names[..count].sort_unstable();
             names[..count].to_vec()
         };
-        assert_eq!(ready(), []);
+        assert!(ready().is_empty());
         tells.write_all(b"x").unwrap();
         drop(leaves);
         assert_eq!(ready(), [2, 3]);
         told.read_exact(&mut [0; 1]).unwrap();
         drop(left);
-        assert_eq!(ready(), []);
+        assert!(ready().is_empty());
     }
 
     #[test]

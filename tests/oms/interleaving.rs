@@ -2,7 +2,7 @@
 //! nothing is lost or made.
 
 use crate::desk::*;
-use pitlane::engine::oms::Oms;
+use pitlane::engine::oms::{Oms, OrderView};
 use pitlane::types::{
     AccountId, Channel, Command, CommandKind, Firm, Limit, Limits, Market, Money, Nanos, Outcome, Price, Quantity,
     Scope, SelfMatch, SelfMatchMode, Sequenced, SessionId, SideCode, TickerId, TimeInForce, UserRef,
@@ -170,7 +170,8 @@ fn replay(market: &Market, desk: &Desk, seed: u64, lag: impl Fn(usize) -> usize,
 
 fn agrees_with_the_venue(desk: &Desk) {
     let shard = |ticker: TickerId| desk.market.tickers[ticker.index()].matcher.0;
-    let mut open: Vec<_> = desk.oms.orders().map(|o| (shard(o.ticker), o.slot, o.user_ref, o.open.0)).collect();
+    let line = |o: OrderView| (shard(o.ticker), o.slot, o.user_ref, o.open.0, o.used.0);
+    let mut open: Vec<_> = desk.oms.orders().map(line).collect();
     open.sort();
     assert_eq!(open, desk.venue.open());
 }
@@ -196,6 +197,24 @@ proptest! {
         let digest = desk.oms.digest();
         prop_assert_eq!([at_once.digest(), late.digest(), last.digest()], [digest; 3]);
         prop_assert!(at_once.is_balanced() && late.is_balanced() && last.is_balanced());
+    }
+
+    #[test]
+    fn a_replayed_oms_goes_on_where_the_first_one_stood(
+        steps in prop::collection::vec(step(), 1..150),
+        lags in prop::collection::vec(0usize..40, 1..50),
+        more in prop::collection::vec(step(), 1..100),
+    ) {
+        let market = tight();
+        let mut desk = Desk::new(&market);
+        steps.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        desk.oms = replay(&market, &desk, 0, |n| lags[n % lags.len()], false);
+        more.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        prop_assert!(desk.oms.is_balanced());
+        agrees_with_the_venue(&desk);
+        prop_assert_eq!(replay(&market, &desk, 0, |_| 0, true).digest(), desk.oms.digest());
     }
 
     #[test]

@@ -339,10 +339,11 @@ impl Venue {
         }
     }
 
-    /// Open orders by shard and slot: whose, and how much is open.
-    pub fn open(&self) -> Vec<(u16, Slot, UserRef, u32)> {
+    /// Open orders by shard and slot: whose, how much is open, and how much is used up.
+    pub fn open(&self) -> Vec<(u16, Slot, UserRef, u32, u32)> {
         let shard = |o: &Order| self.market.tickers[o.ticker.index()].matcher.0;
-        let mut open: Vec<_> = self.orders.iter().map(|o| (shard(o), o.tag.slot, o.tag.user_ref, o.leaves)).collect();
+        let line = |o: &Order| (shard(o), o.tag.slot, o.tag.user_ref, o.leaves, o.used);
+        let mut open: Vec<_> = self.orders.iter().map(line).collect();
         open.sort();
         open
     }

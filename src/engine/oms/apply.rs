@@ -59,6 +59,7 @@ impl Oms {
         let counter = command.channel.counter();
         let mut order = Order::new(record.number, command.session, command.user_ref, counter, owner);
         (order.open, order.price) = (command.quantity, verdict.limit_price);
+        order.capacity = command.capacity;
         order.reserved = order.worst();
         let place = self.orders.take(self.matcher_of(record), verdict.slot, order);
         self.lookup.insert(key_of(record), place);

@@ -143,7 +143,7 @@ impl Oms {
             return ignore(IgnoreCause::UnknownOrder);
         };
         let (order, session) = (self.orders.at(place), self.session(command));
-        command.ticker = order.ticker;
+        (command.ticker, command.capacity) = (order.ticker, order.capacity);
         let request = Request {
             command,
             entry_enabled: session.entry_enabled,

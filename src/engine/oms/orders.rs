@@ -38,6 +38,8 @@ pub(super) struct Order {
     pub(super) ticker: TickerId,
     /// Counter of user references its channel uses.
     pub(super) counter: u8,
+    /// Capacity letter, which a Replaced shows and a Replace does not name.
+    pub(super) capacity: u8,
     pub(super) side: Side,
     pub(super) life: Life,
 }
@@ -60,6 +62,7 @@ impl Order {
         account: AccountId(0),
         ticker: TickerId(0),
         counter: 0,
+        capacity: b' ',
         side: Side::Buy,
         life: Life::Free,
     };

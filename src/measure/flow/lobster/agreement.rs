@@ -22,8 +22,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, in the order of their index.
-    pub const ALL: [Cause; 4] =
-        [Cause::Shifted, Cause::NotVisibleAtStart, Cause::ChangedOutOfView, Cause::Unexplained];
+    pub const ALL: [Cause; 4] = [Cause::Shifted, Cause::NotVisibleAtStart, Cause::ChangedOutOfView, Cause::Unexplained];
 
     /// What people read.
     pub const fn text(self) -> &'static str {

@@ -242,7 +242,10 @@ mod tests {
     #[test]
     fn a_bad_line_is_named() {
         let fault = |messages, books| Recording::parse(messages, books).unwrap_err().to_string();
-        assert_eq!(fault("34200.0,1,5,18,100,1\nx", "1,1,1,1"), "line 2 of the message file is not in LOBSTER's format");
+        assert_eq!(
+            fault("34200.0,1,5,18,100,1\nx", "1,1,1,1"),
+            "line 2 of the message file is not in LOBSTER's format"
+        );
         assert!(fault("34200.0,8,5,18,100,1", "1,1,1,1").starts_with("line 1 of the message"));
         assert!(fault("34200.0,1,5,18,100,1", "1,1,1").starts_with("line 1 of the book"));
         assert!(fault("34200.0,1,5,18,100,1", "").contains("1 events and 0 books"));

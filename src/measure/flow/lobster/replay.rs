@@ -216,7 +216,8 @@ impl Unseen {
     /// Remembers the worst price of a side that any book so far says something about.
     fn cover(&mut self, side: Side, book: &Snapshot) {
         let whole = if side == Side::Buy { Price(0) } else { Price(u32::MAX) };
-        let worst = book.side(side).last().map_or(whole, |last| if book.covers(side, whole) { whole } else { last.price });
+        let worst =
+            book.side(side).last().map_or(whole, |last| if book.covers(side, whole) { whole } else { last.price });
         let covered = &mut self.covered[side.index()];
         if covered.is_none_or(|before| is_better(side, before, worst)) {
             *covered = Some(worst);
@@ -360,11 +361,8 @@ impl Plan {
             let &(key, shares) = named.unwrap_or(&queue[0]);
             let session = self.sessions[&key];
             let by = shares.min(left);
-            let action = if by == shares {
-                FlowAction::Cancel { key }
-            } else {
-                FlowAction::Reduce { key, by: Quantity(by) }
-            };
+            let action =
+                if by == shares { FlowAction::Cancel { key } } else { FlowAction::Reduce { key, by: Quantity(by) } };
             self.push(session, action);
             left -= self.drop_shares(side, price, key, by);
         }
