@@ -1,5 +1,6 @@
 //! The gateway over real sockets on the loopback: logins, replay, misbehaving clients, back-pressure. Every claim is
 //! held against both network engines. The far side (sequencer, matcher, egress) is the test itself; time is an input.
+#![allow(unsafe_code, reason = "a counting allocator, for the claim that a live gateway does not allocate")]
 
 use pitlane::gateway::agent::Gateway;
 use pitlane::gateway::core::{Core, Rate};
@@ -15,8 +16,34 @@ use pitlane::runtime::link::{self, Receiver, Sender};
 use pitlane::types::*;
 use pitlane::wire::ouch::{Inbound, Outbound, Tags, inbound};
 use pitlane::wire::soup::{self, ClientPacket, LoginAccepted, LoginReject, LoginRequest, ServerPacket, SessionName};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+/// The system's allocator, counting the calls of each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting touches no memory of the heap.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// More turns than any claim can need; who gets here has hung.
 const TURNS_MAX: u32 = 5_000_000;
@@ -751,6 +778,37 @@ fn bytes_of_all_kinds_never_stop_the_gateway() {
         let mut bob = venue.live("BOB", "BOB", 1);
         bob.message(enter(1));
         assert_eq!(venue.command().session, BOB);
+    });
+}
+
+#[test]
+fn a_live_gateway_does_not_allocate() {
+    both(|engine| {
+        let mut venue = Venue::open(engine, SETTING);
+        let (mut alice, mut bob) = (venue.live("ALICE", "ECILA", 1), venue.live("BOB", "BOB", 1));
+        let mut allocations = 0;
+        for round in 1..=2000 {
+            alice.message(enter(round));
+            bob.packet(ClientPacket::Heartbeat);
+            venue.report_cancel(ALICE, round);
+            venue.report_cancel(BOB, round);
+            venue.gateway.clock().now_ns += 20_000_000;
+            let before = ALLOCATIONS.get();
+            (0..40).for_each(|_| {
+                venue.gateway.work();
+            });
+            allocations += ALLOCATIONS.get() - before;
+            while venue.commands.pop().is_some() {}
+            alice.receive();
+            bob.receive();
+        }
+        let sent = venue.gateway.core().streams.bytes(ALICE);
+        while alice.received.len() < sent.len() {
+            alice.receive();
+        }
+        assert_eq!(alice.received, sent);
+        assert_eq!(venue.gateway.core().counters.messages_in.value(), 2000);
+        assert_eq!(allocations, 0);
     });
 }
 

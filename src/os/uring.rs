@@ -10,7 +10,7 @@
 //! alone. One pool for all would let it take everybody's.
 //!
 //! Files are not registered: a multishot request looks its file up once, when it is armed. Sending is left to
-//! `os::socket` (the notes beside [`crate::gateway::net`] say why). Hot after `enable`; bounded by the sizes given.
+//! `os::socket` (a request through the ring was tried and was slower). Hot after `enable`; bounded by the sizes given.
 #![allow(unsafe_code)]
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
