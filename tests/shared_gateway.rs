@@ -86,10 +86,12 @@ fn check(user: &str, password: &[u8]) -> Option<SessionId> {
     }
 }
 
+type Check = fn(&str, &[u8]) -> Option<SessionId>;
+
 /// What the venue's thread owns.
 struct Inside {
     gateway: Gateway<SteadyClock>,
-    desk: LoginDesk<fn(&str, &[u8]) -> Option<SessionId>, SystemClock>,
+    desk: LoginDesk<Check, SystemClock>,
     commands: Receiver<Command>,
     reports: Sender<Report>,
     counters: Counters,
@@ -251,7 +253,7 @@ impl Venue {
         };
         gateway.add(Box::new(Shared::open(options, &mut counters).unwrap()));
         gateway.start();
-        let check: fn(&str, &[u8]) -> Option<SessionId> = check;
+        let check: Check = check;
         let desk = LoginDesk::new(&market, check, SystemClock, attempts_far, answers_far, &mut counters);
         let (commands, reports) = (commands_far, reports_far);
         let taken = [[0; 256]; 2];

@@ -9,7 +9,7 @@ use super::{Fault, Login, Packet};
 use crate::os::mapped::Mapped;
 use crate::os::unix::{self, FILES_MAX};
 use crate::runtime::shared_ring::{self, CLIENT_FILE, Half, MESSAGE_MAX, Refused, RingReader, RingWriter, VENUE_FILE};
-use crate::wire::soup::{LoginAccepted, LoginReject, LoginRequest, ServerPacket};
+use crate::wire::soup::{LoginAccepted, LoginRequest, ServerPacket};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
@@ -125,13 +125,4 @@ fn map(file: OwnedFd, writable: bool) -> io::Result<Half> {
     let memory = Mapped::from_file(&file, bytes, writable)?;
     memory.touch()?;
     Ok(Half::attach(Arc::new(memory))?)
-}
-
-/// The reason as people read it.
-pub(super) fn reject_text(reason: LoginReject) -> &'static str {
-    match reason {
-        LoginReject::NotAuthorized => "user or password not accepted",
-        LoginReject::SessionNotAvailable => "session or sequence number not available",
-        LoginReject::Other(_) => "refused for a reason this client does not know",
-    }
 }

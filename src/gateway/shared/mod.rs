@@ -15,22 +15,22 @@
 //! what a login needs. The memory of as many rings as there are places is made at start; a later login makes its own
 //! (some 100 us), because memory that another client has mapped is never given to the next.
 
+mod memory;
+
 use crate::gateway::core::{Core, Submission, Transport};
 use crate::gateway::login::{Holder, LoginAnswer};
 use crate::gateway::session::{CloseCause, Due, LoginOutcome, Session, SessionTimes, Step};
-use crate::os::mapped::Mapped;
-use crate::os::unix::{self, Seal, Watch};
+use crate::os::unix::{self, Watch};
 use crate::runtime::counters::{Counter, Counters};
-use crate::runtime::shared_ring::{self, CLIENT_FILE, Half, MESSAGE_MAX, Refused, RingReader, RingWriter, VENUE_FILE};
+use crate::runtime::shared_ring::{self, MESSAGE_MAX, Refused, RingReader, RingWriter};
 use crate::types::SessionId;
 use crate::wire::ouch;
 use crate::wire::soup::{ClientPacket, LoginAccepted, LoginRequest};
-use std::fs::File;
+use memory::Memory;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// How often the gateway's clock comes by, about: the resolution of a client's death and of a new connection.
 pub const SWEEPS_A_SECOND: u32 = 100;
@@ -95,35 +95,6 @@ struct SharedCounters {
 
 /// How many counters [`Shared::open`] adds.
 pub const COUNTERS: usize = 6;
-
-/// Memory of one client that nobody has mapped but us, and its descriptors to hand over.
-struct Memory {
-    venue: Half,
-    client: Half,
-    files: [File; 2],
-}
-
-impl Memory {
-    fn new(slots: usize) -> io::Result<Memory> {
-        let (venue, venue_file) = half(c"pitlane-venue", slots, Seal::MakerWrites)?;
-        let (client, client_file) = half(c"pitlane-client", slots, Seal::BothWrite)?;
-        let mut files = [venue_file, client_file];
-        if VENUE_FILE > CLIENT_FILE {
-            files.reverse();
-        }
-        Ok(Memory { venue, client, files })
-    }
-}
-
-fn half(name: &std::ffi::CStr, slots: usize, seal: Seal) -> io::Result<(Half, File)> {
-    let bytes = Half::bytes(slots);
-    let file = unix::memory_file(name, bytes)?;
-    // Mapped before it is sealed: the seal against writing spares only mappings that exist.
-    let memory = Mapped::from_file(&file, bytes, true)?;
-    memory.touch()?;
-    unix::seal(&file, seal)?;
-    Ok((Half::format(Arc::new(memory))?, file))
-}
 
 /// The rings of a live client.
 struct Rings {
