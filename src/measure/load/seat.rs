@@ -289,7 +289,8 @@ impl Seat {
         Ok(())
     }
 
-    /// A full window and silence: perhaps nothing in it will be answered. Asks, and at most once in a while.
+    /// Steps wait and the venue is silent: perhaps nothing of what was asked will be answered. Asks, and at most once
+    /// in a while.
     #[cold]
     pub fn unblock(&mut self, now: u64) {
         self.heard_ns = now;
