@@ -1,3 +1,7 @@
 //! The `pitlane` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pitlane::cli::main()
+}

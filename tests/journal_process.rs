@@ -31,7 +31,7 @@ fn options(path: PathBuf) -> LogOptions {
 fn child(role: &str, log: &Path) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "as_told", "--nocapture", "--test-threads=1"]).env(ROLE, role).env(LOG, log);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// The child's part; does nothing in an ordinary run.
@@ -40,6 +40,8 @@ fn as_told() {
     let (Ok(role), Some(path)) = (std::env::var(ROLE), std::env::var_os(LOG)) else { return };
     // Straight to the pipe: neither the test harness nor a buffer may come between.
     let mut out = File::options().write(true).open("/proc/self/fd/1").unwrap();
+    // What the harness printed stands on the first line, so that ours begin after it.
+    out.write_all(b"\n").unwrap();
     match role.as_str() {
         "append" => append_and_tell(options(path.into()), &mut out),
         "quiet" => append_in_silence(options(path.into()), &mut out),
@@ -61,9 +63,8 @@ fn append_and_tell(options: LogOptions, out: &mut File) {
         }
     }
     out.write_all(b"appended 0\n").unwrap();
-    loop {
-        std::thread::park();
-    }
+    // Ends with the parent, too, should that one die first.
+    let _ = std::io::stdin().read(&mut [0]);
 }
 
 fn append_in_silence(options: LogOptions, out: &mut File) {
@@ -95,6 +96,9 @@ fn a_process_killed_at_any_moment_loses_nothing_it_told() {
         assert!(!matches!(tail.state(), TailState::Torn(torn) if torn.published), "{:?}", tail.state());
         assert_eq!(tail.boot(), host_boot());
         (1..=last).for_each(|number| assert_eq!(reader.next().unwrap(), Some(record(number))));
+        if last == RECORDS as u64 {
+            break;
+        }
     }
 }
 

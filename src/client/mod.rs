@@ -2,4 +2,6 @@
 pub mod book;
 pub mod depth;
 pub mod feed;
+pub mod floor;
+pub mod operator;
 pub mod orders;

@@ -15,9 +15,7 @@ use super::fault::JournalFault;
 use super::reader::{Found, LogReader, Position, is_next, read_header, sound_header};
 use crate::os::mapped::Mapped;
 use crate::wire::record::{ALIGNMENT, LogHeader};
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -159,16 +157,19 @@ fn bytes_used(rest: &[u8]) -> usize {
     chunks.map_or(0, |index| ((index + 1) * ALIGNMENT).min(rest.len()))
 }
 
-/// Copies a torn tail beside its log, under the first free number, and makes the copy durable.
+/// Copies a torn tail beside its log, under the first free number, and syncs the copy where that means something.
+/// Through a mapping, because hugetlbfs knows no `write`; there the file ends in zeros up to a whole page.
 fn quarantine(log: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     for number in 1..=QUARANTINES_MAX {
         let mut name = log.as_os_str().to_owned();
         name.push(format!(".quarantine-{number}"));
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&name) {
-            Ok(mut file) => {
-                file.write_all(bytes)?;
-                file.sync_all()?;
-                return Ok(PathBuf::from(name));
+        let path = PathBuf::from(name);
+        match Mapped::create(&path, bytes.len()) {
+            Ok(copy) => {
+                copy.touch()?;
+                copy.write(0, bytes);
+                copy.file().map_or(Ok(()), |file| file.sync_all())?;
+                return Ok(path);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),

@@ -198,6 +198,20 @@ impl Mapped {
         unsafe { AtomicU64::from_ptr(target) }
     }
 
+    /// The cache line at `at` as eight atomic words, with one check for all of them: what a ring of lines works on.
+    /// Only loads are allowed on a read-only mapping.
+    /// # Panics
+    /// When out of bounds or not aligned to 64: a bug.
+    #[inline]
+    pub fn line(&self, at: usize) -> &[AtomicU64; 8] {
+        assert!(at.is_multiple_of(64), "a cache line must be aligned");
+        let target = self.range(at, 64).cast::<[AtomicU64; 8]>();
+        // SAFETY: in bounds and aligned (mappings begin at a page), alive as long as the borrow; atomic words have
+        // the layout of plain ones and every bit pattern is valid. Racing plain accesses are excluded by the
+        // caller's protocol. Test: `accesses_outside_the_mapping_are_refused`.
+        unsafe { &*target }
+    }
+
     /// Copies whole words into `out`, each loaded whole (relaxed). For memory that a writer may be changing at this
     /// moment, seqlocks and hostile rings, where a plain copy would be a data race.
     #[inline]
@@ -326,6 +340,8 @@ mod tests {
         refused(&|| mapped.read(usize::MAX, &mut [0; 2]));
         refused(&|| drop(mapped.published(1, 4096).to_vec()));
         refused(&|| mapped.load_words(4, &mut [0]));
+        refused(&|| mapped.line(4096)[0].store(0, Ordering::Relaxed));
+        refused(&|| mapped.line(8)[0].store(0, Ordering::Relaxed));
         refused(&|| mapped.atomic_u32(4096).store(0, Ordering::Relaxed));
         mapped.write(4089, &[1; 7]);
     }

@@ -5,6 +5,7 @@ pub mod crc;
 pub mod mapped;
 pub mod pages;
 pub mod quiet;
+pub mod signal;
 pub mod socket;
 pub mod udp;
 pub mod unix;

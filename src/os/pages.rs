@@ -7,6 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 /// Where Linux shows its pools of huge pages.
@@ -49,6 +50,33 @@ pub fn memlock_limit_bytes() -> io::Result<Option<u64>> {
     Ok((limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur))
 }
 
+/// A file system: what it holds at most, what is left, and whether it lies in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// Size.
+    pub total_bytes: u64,
+    /// Left for this user.
+    pub free_bytes: u64,
+    /// tmpfs or hugetlbfs.
+    pub in_memory: bool,
+}
+
+/// The file system that `path` is on.
+/// # Errors
+/// What the system says.
+pub fn room(path: &Path) -> io::Result<Room> {
+    let file = File::open(path)?;
+    // SAFETY: all zero is a valid value of this plain C structure.
+    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `about` is a live structure of the type the call fills.
+    if unsafe { libc::fstatfs(file.as_raw_fd(), &mut about) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let block_bytes = about.f_bsize as u64;
+    let in_memory = [libc::TMPFS_MAGIC, libc::HUGETLBFS_MAGIC].contains(&(about.f_type as _));
+    Ok(Room { total_bytes: about.f_blocks * block_bytes, free_bytes: about.f_bavail * block_bytes, in_memory })
+}
+
 /// Page faults of the calling thread since it began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Faults {
@@ -57,6 +85,16 @@ pub struct Faults {
     /// Served from disk.
     pub major: u64,
 }
+
+/// Memory of this process that is resident, in bytes; 0 where the system does not tell.
+pub fn resident_bytes() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: usize = text.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+    pages * PAGE_BYTES
+}
+
+/// Pages that `statm` counts in; the smallest of this architecture.
+const PAGE_BYTES: usize = 4_096;
 
 /// The calling thread's faults so far.
 pub fn faults() -> Faults {
@@ -144,6 +182,13 @@ mod tests {
         let _held = AwakeCores::hold(device.path()).unwrap();
         assert_eq!(fs::read(device.path()).unwrap(), [0; 4]);
         assert!(AwakeCores::hold(Path::new("/nonexistent/device")).is_err());
+    }
+
+    #[test]
+    fn the_room_of_a_file_system_is_told() {
+        let room = room(Path::new("/")).unwrap();
+        assert!(room.total_bytes >= room.free_bytes && room.total_bytes > 0);
+        assert!(super::room(Path::new("/nonexistent")).is_err());
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! trip against 9 us when the idle one yields. So the strategy follows from how many spinners there are for how many
 //! cores, decided once at start. Hot: [`Idle::after_turn`] runs between any two turns.
 
+use std::time::Duration;
+
 /// How an idle thread waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IdleStrategy {
@@ -15,6 +17,8 @@ pub enum IdleStrategy {
     SpinYield(u32),
     /// Offers the core after every empty turn. For threads that share a core.
     Yield,
+    /// Sleeps after every empty turn. For cold threads only: their work can wait, the core is others'.
+    Sleep(Duration),
 }
 
 /// Empty turns before the first offer of the core: at 50-100 ns a turn some 100 us, so that a stream of messages
@@ -42,6 +46,7 @@ impl core::fmt::Display for IdleStrategy {
             IdleStrategy::Spin => write!(f, "spin"),
             IdleStrategy::SpinYield(turns) => write!(f, "spin, yield after {turns} empty turns"),
             IdleStrategy::Yield => write!(f, "yield after each empty turn"),
+            IdleStrategy::Sleep(pause) => write!(f, "sleep {pause:?} after each empty turn"),
         }
     }
 }
@@ -73,6 +78,7 @@ impl Idle {
                 std::hint::spin_loop();
             }
             IdleStrategy::SpinYield(_) | IdleStrategy::Yield => std::thread::yield_now(),
+            IdleStrategy::Sleep(pause) => std::thread::sleep(pause),
         }
     }
 }

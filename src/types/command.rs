@@ -290,7 +290,7 @@ impl Verdict {
 pub struct Sequenced {
     /// Place in the one order of events.
     pub number: Number,
-    /// The record's time; never goes back.
+    /// The record's time; above that of the record before.
     pub time: Nanos,
     /// The decision.
     pub verdict: Verdict,

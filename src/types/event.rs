@@ -198,6 +198,15 @@ pub enum Event {
 
 const _: () = assert!(size_of::<Event>() <= 88, "an event and its stamp stay within two cache lines");
 
+/// A record on its way to egress, with where its events will come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticket {
+    /// The record.
+    pub record: super::Sequenced,
+    /// Bit k set: matcher k works on it and will mark its last event. 0 for what no matcher sees.
+    pub sources: u64,
+}
+
 /// An event on its way from a matcher to egress.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamped {

@@ -15,7 +15,7 @@ pub mod report;
 pub mod time;
 
 pub use command::{Command, CommandKind, Limit, Scope, Sequenced, Verdict};
-pub use event::{Event, Liquidity, OrderTag, Outcome, PublicFact, Published, Stamped};
+pub use event::{Event, Liquidity, OrderTag, Outcome, PublicFact, Published, Stamped, Ticket};
 pub use ids::{
     AccountId, Channel, ClientOrderId, Firm, MatchNumber, MatcherId, Number, OrderReference, SessionId, Slot, Symbol,
     TickerId, UserRef,

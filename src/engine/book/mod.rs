@@ -1,1 +1,40 @@
-//! (being written)
+//! The books of one matching shard, and the continuous double auction that runs on them.
+//!
+//! A [`Shard`] is a plain state machine: it takes a [`Sequenced`](crate::types::Sequenced) record, and says what
+//! happened as [`Event`](crate::types::Event)s. One matcher thread owns it and calls it for every order of its tickers,
+//! so all of `execute` is hot; `new` and the views are cold.
+//!
+//! **Memory.** An order is one cache line in an arena that is indexed by the slot the OMS gave it ([`order`]); a cancel
+//! therefore finds its order with one load and no hash. Each side of a ticker has a *ladder*: an array with a level for
+//! every tick of the price range, and over it a tree of 64-bit words that says which levels hold orders ([`ladder`],
+//! [`occupancy`]). A level is two first-in-first-out queues through the arena, displayed before hidden. All of it is
+//! taken and written in `new`; nothing is allocated or faulted in later, and no cost grows with the number of orders.
+//!
+//! **Sides.** A ladder counts from the best price its side could have, downwards for bids and upwards for offers. So the
+//! best level is always the lowest rank, a sweep always walks up, and matching needs no branch on the side, which the
+//! processor could not predict.
+//!
+//! **Bounded turns.** A record may cause any number of events (a sweep, a mass cancel). `execute` fills its buffer, answers
+//! [`Progress::More`], and `resume` goes on from there. No other record may come between.
+//!
+//! **Room for what is not served yet.** A reserve order keeps its hidden remainder in a side table by slot, and refills
+//! where [`matching`] sees its shown part end. Stops rest in a second pair of ladders whose ranks are trigger prices, walked
+//! by the same code when a trade moves the last price. Pegs are a queue a ticker re-ranked when the best moves. An auction
+//! needs both sides at one price: that is why each side has its own ladder although continuous trading never uses a tick
+//! on both. Only the fields of [`order::Order`] are full: what a new kind needs beside them goes into a table by slot.
+
+mod arena;
+mod events;
+mod ladder;
+mod mass;
+mod matching;
+mod occupancy;
+mod order;
+mod requests;
+mod shard;
+mod view;
+
+pub use events::{EVENTS_MAX, Events, Progress};
+pub use ladder::TICKS_MAX;
+pub use shard::{Shard, ShardFault};
+pub use view::{Depth, Resting};

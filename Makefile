@@ -1,0 +1,58 @@
+# Pitlane. `make help` lists the targets; `make run` and `make test` are the two that matter.
+SHELL := /bin/sh
+CARGO ?= cargo
+FLOW ?=
+ROUNDS ?= 10000000
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench doc race fuzz oracles doctor tools tools-oracles
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## build, run an exchange with clients on it, prove the end state (FLOW=directory plays recorded LOBSTER flow)
+	@$(CARGO) run --release --locked --quiet -- demo $(if $(FLOW),--flow "$(FLOW)",)
+
+test: tools ## everything a clean checkout must pass
+	$(CARGO) test --locked
+
+lint: ## formatting and lints, as errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+bench: ## parts and the whole path, against their floors in the same run
+	$(CARGO) bench --locked
+
+doc: ## the crate's documentation
+	$(CARGO) doc --locked --no-deps
+
+race: ## ROUNDS random commands against the slow twin (default ten million)
+	PITLANE_RACE_COMMANDS=$(ROUNDS) $(CARGO) test --locked --profile quick --test matching_race -- --nocapture
+
+fuzz: ## each decoder on arbitrary bytes for a minute (needs cargo-fuzz and a nightly toolchain)
+	@for target in $$(sed -n 's/^name = "\(fuzz_.*\)"/\1/p' tests/fuzz/Cargo.toml); do \
+	  $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
+
+oracles: tools-oracles ## other people's programs speak to a running exchange
+	@tests/oracles/run.sh
+
+doctor: ## what this machine gives and what it withholds
+	@$(CARGO) run --release --locked --quiet -- doctor
+
+# A C compiler links the programs; strace watches the hot threads' system calls.
+tools:
+	@missing=""; for tool in cc strace; do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	  packages=$$(echo $$missing | sed 's/\bcc\b/gcc libc6-dev/'); \
+	  if command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $$packages; \
+	  else echo "make: please install:$$missing"; command -v cc >/dev/null 2>&1 || exit 1; fi; \
+	fi
+
+tools-oracles: tools
+	@missing=""; for tool in tshark python3 tcpdump; do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	  if command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing python3-venv; \
+	  else echo "make oracles: please install:$$missing"; exit 1; fi; \
+	fi

@@ -1,0 +1,127 @@
+//! `pitlane load`: plays a flow against a running exchange in an open loop, and tells what its clients felt.
+
+use super::play::{Spread, end_progress, generated, log_in, show_progress, symbols};
+use super::{ConfigArgument, Failure, Outcome, endpoints};
+use crate::measure::flow::generator::Generator;
+use crate::measure::flow::itch::{ItchFlow, ItchOptions};
+use crate::measure::flow::lobster::{Recording, Replay, ReplayOptions};
+use crate::measure::flow::{FlowStep, Pace, Paced};
+use crate::measure::load::{Pacing, Plan, Player, PlayerOptions};
+use crate::os::affinity;
+use crate::types::{Market, Symbol, TickerId};
+use clap::Args;
+use std::path::Path;
+
+/// Steps read from an ITCH file at most: some gigabytes of memory.
+const ITCH_STEPS_MAX: usize = 1 << 25;
+
+/// Arguments of `load`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Password of all logins of the configuration.
+    #[arg(long, default_value = "SECRET")]
+    password: String,
+    /// What to play: "generated", a directory with LOBSTER files, or a file of ITCH 5.0 messages.
+    #[arg(long, default_value = "generated")]
+    flow: String,
+    /// Ticker that a LOBSTER directory is played on.
+    #[arg(long, default_value = "AAPL")]
+    ticker: String,
+    /// Steps a second, at the flow's own bursts.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
+    rate: u64,
+    /// Seconds to play.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Steps evenly apart instead of in the flow's bursts.
+    #[arg(long)]
+    even: bool,
+    /// Send as fast as the windows of the sessions allow; the rate does not count.
+    #[arg(long)]
+    flood: bool,
+    /// Requests of a session without an answer, at most.
+    #[arg(long, default_value_t = 1_024)]
+    window: usize,
+    /// How sessions reach the exchange.
+    #[arg(long, value_enum, default_value_t = Spread::Both)]
+    transport: Spread,
+    /// Seed of the generated flow.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Seconds at the start that are played and not measured.
+    #[arg(long, default_value_t = 1)]
+    unmeasured: u64,
+    /// Core to play from; leave the exchange's alone.
+    #[arg(long)]
+    core: Option<usize>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Plays, reports.
+///
+/// # Errors
+/// No running exchange, refused logins, or a flow that cannot be read.
+pub fn main(arguments: Arguments) -> Outcome {
+    let config = arguments.config.load()?;
+    let endpoints = endpoints(&arguments.config)?;
+    if let Some(core) = arguments.core {
+        affinity::pin(core).map_err(|e| Failure::Fault(format!("pinning to core {core}: {e}")))?;
+    }
+    let sessions = log_in(&config, &endpoints, &arguments.password, arguments.transport, 0, false)?;
+    let clients = sessions.len();
+    let options = PlayerOptions { in_flight_max: arguments.window, ..PlayerOptions::default() };
+    let mut player = Player::new(sessions, symbols(&config), options);
+    player.synchronize(5_000_000_000).map_err(|fault| Failure::Fault(fault.to_string()))?;
+    let plan = Plan {
+        pacing: if arguments.flood { Pacing::Flood } else { Pacing::Scheduled },
+        unmeasured_ns: arguments.unmeasured * 1_000_000_000,
+        duration_ns: arguments.seconds * 1_000_000_000,
+        ..Plan::SCHEDULED
+    };
+    let mut on_second = show_progress;
+    let pace = |own: Pace| if arguments.even { Pace::Even { per_second: arguments.rate } } else { own };
+    let report = if arguments.flow == "generated" {
+        let flow = generated(&config, arguments.seed, clients)?;
+        let own = Pace::Scaled { mean_gap_ns: Generator::MEAN_GAP_NS, per_second: arguments.rate };
+        player.play(Paced::new(flow, pace(own)), plan, Some(&mut on_second))
+    } else {
+        let steps = recorded(&arguments, &config.market, clients)?;
+        let own = Pace::scaled(&steps, arguments.rate);
+        player.play(Paced::new(steps.into_iter(), pace(own)), plan, Some(&mut on_second))
+    };
+    end_progress();
+    if arguments.json {
+        println!("{}", report.json());
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+fn recorded(arguments: &Arguments, market: &Market, clients: usize) -> Result<Vec<FlowStep>, Failure> {
+    let path = Path::new(&arguments.flow);
+    let unreadable = |e: &dyn std::fmt::Display| Failure::Usage(format!("flow {}: {e}", path.display()));
+    let (makers, takers) = (clients.div_ceil(2).max(1) as u16, (clients / 2).max(1) as u16);
+    if path.is_dir() {
+        let symbol = Symbol::from_text(&arguments.ticker.to_ascii_uppercase());
+        let ticker = symbol.and_then(|s| market.ticker(s));
+        let ticker = ticker.ok_or_else(|| Failure::Usage(format!("{} is not listed", arguments.ticker)))?;
+        let recording = Recording::open(path).map_err(|e| unreadable(&e))?;
+        let Replay { seeds, steps, .. } = Replay::new(&recording, ReplayOptions::new(ticker));
+        return Ok(seeds.into_iter().chain(steps).collect());
+    }
+    let listed = market.tickers.iter().enumerate();
+    let options = ItchOptions {
+        tickers: listed.map(|(index, spec)| (TickerId(index as u16), spec.clone())).collect(),
+        deal_unlisted: true,
+        makers,
+        takers,
+        steps_max: ITCH_STEPS_MAX,
+    };
+    let flow = ItchFlow::open(path, options).map_err(|e| unreadable(&e))?;
+    Ok(flow.steps)
+}

@@ -1,0 +1,57 @@
+//! `pitlane run`: an exchange in the foreground until the operator or a signal stops it.
+
+use super::replay::failure;
+use super::{ConfigArgument, Failure, Outcome};
+use crate::launch::Exchange;
+use clap::Args;
+use std::io::Write;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Directory in place of the configuration's: a second exchange on the host needs its own.
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// TCP address in place of the configuration's; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Feed group in place of the configuration's.
+    #[arg(long, value_name = "ADDRESS")]
+    feed: Option<SocketAddrV4>,
+    /// Re-request address in place of the configuration's.
+    #[arg(long, value_name = "ADDRESS")]
+    rerequest: Option<SocketAddrV4>,
+    /// Say nothing but faults.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// A configuration, a journal or a machine that does not let it start; a stage that failed.
+pub fn main(arguments: Arguments) -> Outcome {
+    let mut config = arguments.config.load()?;
+    config.directory = arguments.directory.unwrap_or(config.directory);
+    config.gateway.listen = arguments.listen.unwrap_or(config.gateway.listen);
+    config.feed.group = arguments.feed.unwrap_or(config.feed.group);
+    config.feed.rerequest = arguments.rerequest.unwrap_or(config.feed.rerequest);
+    let exchange = Exchange::open(config).map_err(failure)?;
+    if !arguments.quiet {
+        for line in exchange.announcement() {
+            println!("{line}");
+        }
+        println!("ready");
+        std::io::stdout().flush().map_err(|e| Failure::Fault(format!("writing to standard output: {e}")))?;
+    }
+    let closing = exchange.run().map_err(failure)?;
+    if !arguments.quiet {
+        // Whoever started it may have stopped listening by now.
+        let _unheard = writeln!(std::io::stdout(), "stopped after record {}, state {}", closing.number, closing.state);
+    }
+    Ok(())
+}

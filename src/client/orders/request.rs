@@ -1,0 +1,120 @@
+//! Requests as a trading program states them: the house's types instead of letters, and no request number, which the
+//! session gives.
+
+use crate::types::order::{Display, SideCode, TimeInForce};
+use crate::types::{ClientOrderId, Price, Quantity, Symbol, UserRef};
+use crate::wire::ouch::inbound::{EnterOrder, ReplaceOrder};
+use crate::wire::ouch::{Tags, price_to_wire};
+
+/// A new order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NewOrder {
+    /// What to do.
+    pub side: SideCode,
+    /// Shares.
+    pub quantity: Quantity,
+    /// Ticker.
+    pub symbol: Symbol,
+    /// Limit, or [`Price::MARKET`].
+    pub price: Price,
+    /// How long it stays.
+    pub time_in_force: TimeInForce,
+    /// Whether it shows.
+    pub display: Display,
+    /// Letter: A agency, P principal, R riskless, O other.
+    pub capacity: u8,
+    /// Free text, echoed.
+    pub client_order_id: ClientOrderId,
+    /// Options, the channel among them.
+    pub tags: Tags,
+}
+
+impl NewOrder {
+    /// A displayed day order for the client's own account.
+    pub const fn limit(side: SideCode, quantity: Quantity, symbol: Symbol, price: Price) -> NewOrder {
+        NewOrder {
+            side,
+            quantity,
+            symbol,
+            price,
+            time_in_force: TimeInForce::Day,
+            display: Display::Anonymous,
+            capacity: b'P',
+            client_order_id: ClientOrderId::BLANK,
+            tags: Tags::NONE,
+        }
+    }
+
+    /// The same order, but what cannot trade at once is cancelled.
+    #[must_use]
+    pub const fn immediate(mut self) -> NewOrder {
+        self.time_in_force = TimeInForce::ImmediateOrCancel;
+        self
+    }
+
+    /// The message that enters it.
+    #[inline]
+    pub fn message(&self, user_ref: UserRef) -> EnterOrder {
+        EnterOrder {
+            user_ref,
+            side: self.side.letter(),
+            quantity: self.quantity,
+            symbol: self.symbol,
+            price: price_to_wire(self.price),
+            time_in_force: self.time_in_force.letter(),
+            display: self.display.letter(),
+            capacity: self.capacity,
+            sweep: b'N',
+            cross: b'N',
+            client_order_id: self.client_order_id,
+            tags: self.tags,
+        }
+    }
+}
+
+/// What a live order shall become.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Replacement {
+    /// Total of the chain: shares already executed plus shares wanted.
+    pub quantity: Quantity,
+    /// Limit, or [`Price::MARKET`].
+    pub price: Price,
+    /// How long it stays.
+    pub time_in_force: TimeInForce,
+    /// Whether it shows.
+    pub display: Display,
+    /// Free text, echoed.
+    pub client_order_id: ClientOrderId,
+    /// Options; those left out keep the order's values. An order with a channel needs it here again.
+    pub tags: Tags,
+}
+
+impl Replacement {
+    /// Another quantity and price of a displayed day order.
+    pub const fn limit(quantity: Quantity, price: Price) -> Replacement {
+        Replacement {
+            quantity,
+            price,
+            time_in_force: TimeInForce::Day,
+            display: Display::Anonymous,
+            client_order_id: ClientOrderId::BLANK,
+            tags: Tags::NONE,
+        }
+    }
+
+    /// The message that asks for it.
+    #[inline]
+    pub fn message(&self, original: UserRef, user_ref: UserRef) -> ReplaceOrder {
+        ReplaceOrder {
+            original,
+            user_ref,
+            quantity: self.quantity,
+            price: price_to_wire(self.price),
+            time_in_force: self.time_in_force.letter(),
+            display: self.display.letter(),
+            sweep: b'N',
+            client_order_id: self.client_order_id,
+            tags: self.tags,
+        }
+    }
+}

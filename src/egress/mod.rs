@@ -1,0 +1,228 @@
+//! The way out: one hot agent that puts everything outward into journal order and behind the commit gate.
+//!
+//! Matchers run at their own pace; tickets come in number order and say which matchers work on a record. Egress
+//! takes the next ticket, drains each of those matchers to its mark, in their order, and only then takes the one
+//! after: so every output stream is in journal order whatever the threads' timing was. What the OMS must know goes
+//! back at once. What leaves the process waits in a bounded queue until its record is committed. When that queue or
+//! a link ahead is full, egress stops taking tickets; it drops nothing.
+
+pub mod fan;
+
+use crate::runtime::agent::Agent;
+use crate::runtime::counters::Counter;
+use crate::runtime::link::{MarkReader, MarkWriter, Receiver, Sender};
+use crate::types::{Number, Outcome, Published, Report, Sequenced, SessionId, Stamped, Ticket};
+use fan::Outlet;
+use std::collections::VecDeque;
+
+/// Events handled in one turn at most.
+const EVENTS_A_TURN_MAX: usize = 256;
+/// Outward values waiting for their commit at most, beside what one record sends to every session.
+const HELD_MAX: usize = 16_384;
+
+/// The ends of the links egress holds.
+pub struct EgressLinks {
+    /// From the sequencer.
+    pub tickets: Receiver<Ticket>,
+    /// One from each matcher.
+    pub matchers: Vec<Receiver<Stamped>>,
+    /// Back to the OMS.
+    pub outcomes: Sender<Outcome>,
+    /// One to each gateway.
+    pub gateways: Vec<Sender<Report>>,
+    /// To the feed.
+    pub feed: Sender<Published>,
+    /// Highest committed number.
+    pub committed: MarkReader,
+    /// Highest number whose outputs have all left.
+    pub delivered: MarkWriter,
+}
+
+/// A value on its way out of the process.
+#[derive(Clone, Copy)]
+#[allow(clippy::large_enum_variant, reason = "values of one size in a preallocated queue")]
+enum Outward {
+    Report(Report),
+    Public(Published),
+    /// All of this record has been said.
+    Delivered(Number),
+}
+
+impl Outward {
+    fn number(&self) -> Number {
+        match self {
+            Outward::Report(report) => report.number,
+            Outward::Public(published) => published.number,
+            Outward::Delivered(number) => *number,
+        }
+    }
+}
+
+/// A record being drained.
+struct Open {
+    record: Sequenced,
+    /// Matchers not drained yet.
+    sources: u64,
+}
+
+/// The gate: what is committed leaves, the rest waits, in order.
+struct Gate {
+    gateways: Vec<Sender<Report>>,
+    /// Which gateway serves a session, by session.
+    gateway_of: Vec<u16>,
+    feed: Sender<Published>,
+    committed: MarkReader,
+    delivered: MarkWriter,
+    held: VecDeque<Outward>,
+    held_max: usize,
+}
+
+impl Gate {
+    /// Sends it if its record is committed and nothing waits before it; else it waits.
+    fn send(&mut self, outward: Outward) {
+        let first = self.held.is_empty();
+        if !(first && self.committed.value() >= outward.number().0 && self.pass(outward)) {
+            debug_assert!(self.held.len() < self.held.capacity(), "room was seen before the event was taken");
+            self.held.push_back(outward);
+        }
+    }
+
+    /// Hands it on; false when the link ahead is full.
+    fn pass(&mut self, outward: Outward) -> bool {
+        match outward {
+            Outward::Report(report) => {
+                let gateway = self.gateway_of[report.session.index()];
+                self.gateways[usize::from(gateway)].try_push(report).is_ok()
+            }
+            Outward::Public(published) => self.feed.try_push(published).is_ok(),
+            Outward::Delivered(number) => {
+                self.delivered.set(number.0);
+                true
+            }
+        }
+    }
+
+    /// Lets out what has been committed since.
+    fn release(&mut self) -> usize {
+        let committed = self.committed.value();
+        let mut released = 0;
+        while let Some(&outward) = self.held.front() {
+            if outward.number().0 > committed || !self.pass(outward) {
+                break;
+            }
+            self.held.pop_front();
+            released += 1;
+        }
+        released
+    }
+
+    fn has_room(&self) -> bool {
+        self.held.len() < self.held_max
+    }
+}
+
+impl Outlet for Gate {
+    fn report(&mut self, report: Report) {
+        self.send(Outward::Report(report));
+    }
+
+    fn publish(&mut self, published: Published) {
+        self.send(Outward::Public(published));
+    }
+}
+
+/// The egress stage.
+pub struct Egress {
+    tickets: Receiver<Ticket>,
+    matchers: Vec<Receiver<Stamped>>,
+    outcomes: Sender<Outcome>,
+    gate: Gate,
+    open: Option<Open>,
+    sessions: u16,
+    events: Counter,
+}
+
+impl Egress {
+    /// `gateway_of` says which gateway serves each session.
+    pub fn new(links: EgressLinks, gateway_of: Vec<u16>, events: Counter) -> Egress {
+        let sessions = gateway_of.len() as u16;
+        // One record says at most two things to every session (end of day) beside the bound.
+        let capacity = HELD_MAX + 2 * usize::from(sessions) + 8;
+        let gate = Gate {
+            gateways: links.gateways,
+            gateway_of,
+            feed: links.feed,
+            committed: links.committed,
+            delivered: links.delivered,
+            held: VecDeque::with_capacity(capacity),
+            held_max: HELD_MAX,
+        };
+        Egress { tickets: links.tickets, matchers: links.matchers, outcomes: links.outcomes, gate, open: None, sessions, events }
+    }
+
+    /// One step: opens the next record, or handles one event of the open one. False when there is nothing to do.
+    fn step(&mut self) -> bool {
+        match &mut self.open {
+            None => {
+                let Some(Ticket { record, sources }) = self.tickets.pop() else { return false };
+                fan::opening(&record, self.sessions, &mut self.gate);
+                self.open = Some(Open { record, sources });
+                self.close_if_drained();
+                true
+            }
+            Some(open) => {
+                let source = open.sources.trailing_zeros() as usize;
+                let Some(stamped) = self.matchers[source].pop() else { return false };
+                assert_eq!(stamped.number, open.record.number, "a matcher's events come in the order of its records");
+                if stamped.last {
+                    open.sources &= open.sources - 1;
+                }
+                self.on_event(&stamped);
+                self.close_if_drained();
+                true
+            }
+        }
+    }
+
+    fn on_event(&mut self, stamped: &Stamped) {
+        let Some(open) = &self.open else { return };
+        let Sequenced { number, time, .. } = open.record;
+        let outcome = Outcome { number, time, ticker: stamped.ticker, event: stamped.event };
+        let pushed = self.outcomes.try_push(outcome);
+        assert!(pushed.is_ok(), "room for an outcome was seen before the event was taken");
+        fan::event(&open.record, stamped.ticker, &stamped.event, &mut self.gate);
+        self.events.add(1);
+    }
+
+    fn close_if_drained(&mut self) {
+        let Some(open) = &self.open else { return };
+        if open.sources == 0 {
+            let number = open.record.number;
+            fan::closing(&open.record, self.sessions, &mut self.gate);
+            self.gate.send(Outward::Delivered(number));
+            self.open = None;
+        }
+    }
+}
+
+impl Agent for Egress {
+    fn name(&self) -> &str {
+        "egress"
+    }
+
+    fn work(&mut self) -> usize {
+        let released = if self.gate.held.is_empty() { 0 } else { self.gate.release() };
+        for done in 0..EVENTS_A_TURN_MAX {
+            if !self.gate.has_room() || self.outcomes.free() == 0 || !self.step() {
+                return released + done;
+            }
+        }
+        released + EVENTS_A_TURN_MAX
+    }
+}
+
+/// Which gateway serves each session when there is one gateway: the first.
+pub fn one_gateway(sessions: usize) -> Vec<u16> {
+    debug_assert!(sessions <= usize::from(SessionId::VENUE.0), "session ids are 16 bits");
+    vec![0; sessions]
+}

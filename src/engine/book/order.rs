@@ -1,0 +1,106 @@
+//! One order: its cache line in the arena, and what the events say of it. Hot.
+//!
+//! What the client asked and what became of it stands here; where the order stands in its queues is kept apart, in
+//! [`super::arena`], because neighbours change each other's links and nothing else.
+
+use super::arena::Rank;
+use super::ladder::Place;
+use crate::types::{
+    Command, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, Side, SideCode, Slot, TickerId,
+};
+
+/// An order, in the arena or on its way in.
+///
+/// The tag is kept as the events carry it, so that naming an order is one 16-byte copy.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Order {
+    pub tag: OrderTag,
+    pub reference: OrderReference,
+    pub price: Price,
+    /// Rank of the price on its side; meaningless for a market order.
+    pub rank: Rank,
+    /// Open shares. 0: the entry is free.
+    pub leaves: Quantity,
+    /// Shares traded so far, over all replaces.
+    pub executed: Quantity,
+    /// Shares taken by self-match prevention: a replace counts them as used.
+    pub removed: Quantity,
+    pub ticker: TickerId,
+    pub side_code: SideCode,
+    pub display: Display,
+    /// These three in the order of the command, so that they are copied as one word.
+    pub self_match: SelfMatch,
+    /// The client's group for mass cancels, 0 for none.
+    pub group: u16,
+    /// Group of the self-match rule, spaces for none.
+    pub self_match_group: [u8; 2],
+    pub post_only: bool,
+}
+
+const _: () = assert!(size_of::<Order>() == 64 && align_of::<Order>() == 64, "an order is one cache line");
+
+impl Order {
+    /// The order an Enter asks for.
+    #[inline(always)]
+    pub fn entered(command: &Command, slot: Slot, reference: OrderReference, rank: Rank) -> Order {
+        Order {
+            tag: Order::tag_of(command, slot),
+            reference,
+            price: command.price,
+            rank,
+            leaves: command.quantity,
+            executed: Quantity(0),
+            removed: Quantity(0),
+            ticker: command.ticker,
+            group: command.group,
+            self_match: command.self_match,
+            self_match_group: command.self_match_group,
+            side_code: command.side,
+            display: command.display,
+            post_only: command.post_only != 0,
+        }
+    }
+
+    /// The name of the order a command enters, or of the one it wanted to make.
+    #[inline]
+    pub fn tag_of(command: &Command, slot: Slot) -> OrderTag {
+        OrderTag {
+            slot,
+            user_ref: command.user_ref,
+            session: command.session,
+            account: command.account,
+            channel: command.channel,
+        }
+    }
+
+    #[inline]
+    pub fn side(&self) -> Side {
+        self.side_code.side()
+    }
+
+    /// Where it stands.
+    #[inline]
+    pub fn place(&self) -> Place {
+        Place { rank: self.rank, shown: self.is_shown(), open: self.leaves.0 }
+    }
+
+    #[inline]
+    pub fn is_shown(&self) -> bool {
+        self.display.is_shown()
+    }
+
+    /// Takes traded shares off.
+    #[inline]
+    pub fn execute(&mut self, traded: Quantity) {
+        self.leaves = self.leaves.less(traded);
+        self.executed.0 += traded.0;
+    }
+
+    /// Takes shares off because they would have met an own order.
+    #[inline]
+    pub fn remove(&mut self, taken: Quantity) {
+        self.leaves = self.leaves.less(taken);
+        self.removed.0 += taken.0;
+    }
+}

@@ -1,0 +1,221 @@
+//! What the owner asks of an order that rests: cancel, modify, replace. Hot.
+//!
+//! The order is found by the slot in the verdict; it may have ended or been replaced since the OMS looked, and then the
+//! request is too late: nothing happens, and a Replace says so because its user reference becomes free again.
+
+use super::arena::Arena;
+use super::events::{Events, Progress};
+use super::matching::Taker;
+use super::order::Order;
+use super::shard::{Shard, nothing};
+use crate::types::{CancelReason, Command, Event, Quantity, Sequenced, Slot, TimeInForce};
+
+/// Option tags of OUCH 5.0 whose absence keeps what the order has.
+const TAG_POST_ONLY: u8 = 12;
+const TAG_SIDE: u8 = 27;
+const TAG_SELF_MATCH: u8 = 29;
+const TAG_SELF_MATCH_GROUP: u8 = 30;
+/// All of them.
+const TAGS_KEPT: u32 = 1 << TAG_POST_ONLY | 1 << TAG_SIDE | 1 << TAG_SELF_MATCH | 1 << TAG_SELF_MATCH_GROUP;
+
+impl Shard {
+    /// Cancel down to an intended total; the order keeps its place. 0 takes all.
+    #[inline(always)]
+    pub(super) fn cancel(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
+        let (command, slot) = (&record.command, record.verdict.slot);
+        let Some(order) = self.arena.find(slot, command.session, command.user_ref) else {
+            return nothing(command.ticker, out);
+        };
+        let keep = command.quantity.0.saturating_sub(order.executed.0);
+        if keep == 0 {
+            self.cancel_whole(slot, CancelReason::User, out);
+            return Progress::Done;
+        }
+        self.cancel_part(slot, keep, out)
+    }
+
+    #[cold]
+    fn cancel_part(&mut self, slot: Slot, keep: u32, out: &mut Events) -> Progress {
+        let order = &mut self.arena.orders[slot.index()];
+        if keep >= order.leaves.0 {
+            return nothing(order.ticker, out);
+        }
+        let taken = Quantity(order.leaves.0 - keep);
+        order.leaves.0 = keep;
+        let order = *order;
+        out.push(order.ticker, canceled(&order, taken, order.leaves, CancelReason::User));
+        self.reduce_level(&order, taken);
+        Progress::Done
+    }
+
+    /// Takes the order out of the book and says so.
+    #[inline(always)]
+    pub(super) fn cancel_whole(&mut self, slot: Slot, reason: CancelReason, out: &mut Events) {
+        let Arena { orders, chains, sessions } = &mut self.arena;
+        let order = &mut orders[slot.index()];
+        let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        ladder.leave(chains, &mut sessions[order.tag.session.index()], order.place(), slot);
+        out.push(order.ticker, canceled(order, order.leaves, Quantity(0), reason));
+        order.leaves = Quantity(0);
+    }
+
+    /// Another kind of selling, or fewer shares; the order keeps its place.
+    pub(super) fn modify(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
+        let (command, slot) = (&record.command, record.verdict.slot);
+        let Some(order) = self.arena.find(slot, command.session, command.user_ref) else {
+            return nothing(command.ticker, out);
+        };
+        let keep = command.quantity.0.saturating_sub(order.executed.0);
+        if order.side() != command.side.side() || keep > order.leaves.0 {
+            return nothing(order.ticker, out);
+        }
+        let taken = Quantity(order.leaves.0 - keep);
+        order.side_code = command.side;
+        let before = *order;
+        order.leaves.0 = keep;
+        if keep == 0 {
+            self.take_out(&before);
+        } else {
+            self.reduce_level(&before, taken);
+        }
+        let event = Event::Modified {
+            order: before.tag,
+            reference: before.reference,
+            side_code: before.side_code,
+            price: before.price,
+            taken,
+            leaves: Quantity(keep),
+            displayed: before.is_shown(),
+        };
+        out.push(before.ticker, event);
+        Progress::Done
+    }
+
+    /// A new order in the place of an old one: same slot, new numbers, last in its queue.
+    ///
+    /// A refused Replace that names a live order, and one that leaves nothing open, end it instead.
+    #[inline(never)]
+    pub(super) fn replace(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
+        let (command, verdict) = (&record.command, &record.verdict);
+        let slot = verdict.slot;
+        let Some(old) = self.arena.find(slot, command.session, command.original) else {
+            return too_late(record, out);
+        };
+        let used = old.executed.0 + old.removed.0;
+        if !verdict.is_accepted() || command.quantity.0 <= used {
+            self.cancel_whole(slot, CancelReason::User, out);
+            return Progress::Done;
+        }
+        let before = *old;
+        let side = before.side();
+        let Arena { orders, chains, .. } = &mut self.arena;
+        let book = &mut self.books[before.ticker.index()];
+        let reach = book.reach(side, record);
+        let ladder = &mut book.sides[side.index()];
+        ladder.unlink(chains, before.place(), slot);
+        let order = &mut orders[slot.index()];
+        change(order, command);
+        order.leaves = Quantity(command.quantity.0 - used);
+        order.reference = book.numbers.next_reference();
+        order.rank = reach.rank;
+        out.push(order.ticker, replaced(&before, order, reach.rests));
+        if reach.rests {
+            ladder.append(chains, order.place(), slot);
+            return Progress::Done;
+        }
+        let taker = Taker { order: *order, walk_end: reach.walk_end, stays: reach.stays, replaced: true };
+        self.take_replaced(taker, command, out)
+    }
+
+    /// The rare replace that trades, or may not stay.
+    #[cold]
+    fn take_replaced(&mut self, mut taker: Taker, command: &Command, out: &mut Events) -> Progress {
+        let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
+        self.take(&mut taker, if immediate { command.min_quantity } else { Quantity(0) }, out)
+    }
+
+    /// Takes a resting order, as it was, out of its level, its entry and its session's list.
+    pub(super) fn take_out(&mut self, order: &Order) {
+        let Arena { orders, chains, sessions } = &mut self.arena;
+        let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        ladder.leave(chains, &mut sessions[order.tag.session.index()], order.place(), order.tag.slot);
+        orders[order.tag.slot.index()].leaves = Quantity(0);
+    }
+
+    /// Takes shares of a resting order off its level.
+    pub(super) fn reduce_level(&mut self, order: &Order, taken: Quantity) {
+        let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        ladder.reduce(order.rank, order.is_shown(), taken.0);
+    }
+}
+
+/// Writes what the Replace changes; what it does not name stays.
+#[inline(always)]
+fn change(order: &mut Order, command: &Command) {
+    order.tag.user_ref = command.user_ref;
+    order.price = command.price;
+    order.display = command.display;
+    // Most carry none of them.
+    if command.tags & TAGS_KEPT == 0 {
+        return;
+    }
+    if command.has_tag(TAG_POST_ONLY) {
+        order.post_only = command.post_only != 0;
+    }
+    if command.has_tag(TAG_SIDE) && command.side.side() == order.side() {
+        order.side_code = command.side;
+    }
+    if command.has_tag(TAG_SELF_MATCH) {
+        order.self_match = command.self_match;
+    }
+    if command.has_tag(TAG_SELF_MATCH_GROUP) {
+        order.self_match_group = command.self_match_group;
+    }
+}
+
+/// The order a Replace meant is gone. A refused one has no user reference to give back.
+#[cold]
+fn too_late(record: &Sequenced, out: &mut Events) -> Progress {
+    let command = &record.command;
+    if !record.verdict.is_accepted() {
+        return nothing(command.ticker, out);
+    }
+    let order = Order::tag_of(command, record.verdict.slot);
+    out.push(command.ticker, Event::ReplaceIgnored { order });
+    Progress::Done
+}
+
+/// Shares of a resting order leave.
+#[inline]
+fn canceled(order: &Order, quantity: Quantity, leaves: Quantity, reason: CancelReason) -> Event {
+    Event::Canceled {
+        order: order.tag,
+        reference: order.reference,
+        side: order.side(),
+        price: order.price,
+        quantity,
+        leaves,
+        reason,
+        displayed: order.is_shown(),
+    }
+}
+
+/// Both faces of a replaced order.
+#[inline]
+fn replaced(old: &Order, new: &Order, rests: bool) -> Event {
+    Event::Replaced {
+        order: new.tag,
+        original: old.tag.user_ref,
+        old_reference: old.reference,
+        reference: new.reference,
+        side: new.side(),
+        side_code: new.side_code,
+        display: new.display,
+        quantity: new.leaves,
+        price: new.price,
+        old_quantity: old.leaves,
+        old_price: old.price,
+        was_displayed: old.is_shown(),
+        rests,
+    }
+}

@@ -1,0 +1,234 @@
+//! A shard: the books of one matcher, what is under way in them, and which request goes where.
+
+use super::arena::Arena;
+use super::events::{Events, Progress};
+use super::ladder::{Ladder, Scale, TICKS_MAX};
+use super::mass::{StateWalk, Walk};
+use super::matching::{Reach, Taker};
+use crate::types::{
+    AccountId, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, OrderReference, Sequenced, Side, TickerId,
+    TickerSpec, TimeInForce, TradingState,
+};
+use core::fmt;
+
+/// Why a shard cannot be built. Nothing was kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShardFault {
+    /// The ticker's price range holds no price, or its tick is 0 or above 2^30.
+    NoLadder {
+        /// The ticker.
+        ticker: TickerId,
+    },
+    /// The tickers of the shard have more ticks than [`TICKS_MAX`] together.
+    TooManyTicks {
+        /// How many they have.
+        ticks: u64,
+    },
+}
+
+impl fmt::Display for ShardFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ShardFault::NoLadder { ticker } => {
+                write!(f, "ticker {ticker}: tick, lowest and highest price do not make a price ladder")
+            }
+            ShardFault::TooManyTicks { ticks } => {
+                write!(
+                    f,
+                    "price ladders of {ticks} ticks in one shard; at most {TICKS_MAX} (64 bytes each) are allowed"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for ShardFault {}
+
+/// The numbers a ticker gives. Counted for each ticker, so that they do not depend on how tickers are sharded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    pub references: u64,
+    pub matches: u64,
+    locate: u16,
+}
+
+impl Numbers {
+    #[inline]
+    pub fn next_reference(&mut self) -> OrderReference {
+        self.references += 1;
+        OrderReference(self.references << 16 | u64::from(self.locate))
+    }
+
+    #[inline]
+    pub fn next_match(&mut self) -> MatchNumber {
+        self.matches += 1;
+        MatchNumber(self.matches << 16 | u64::from(self.locate))
+    }
+}
+
+/// Both sides of one ticker.
+#[derive(Clone, Debug)]
+pub(super) struct Book {
+    pub scale: Scale,
+    pub sides: [Ladder; 2],
+    pub numbers: Numbers,
+    /// Whether the ticker belongs to this shard. Entries of others are there only so that a ticker is its index.
+    pub ours: bool,
+    pub state: TradingState,
+}
+
+impl Book {
+    fn new(scale: Scale, locate: u16, ours: bool) -> Book {
+        let ticks = if ours { scale.ticks() } else { 0 };
+        let sides = [Ladder::new(ticks), Ladder::new(ticks)];
+        let numbers = Numbers { references: 0, matches: 0, locate };
+        Book { scale, sides, numbers, ours, state: TradingState::Trading }
+    }
+
+    #[inline]
+    pub fn side(&self, side: Side) -> &Ladder {
+        &self.sides[side.index()]
+    }
+
+    /// How far an order of `side` with the record's price and time in force reaches now.
+    #[inline]
+    pub fn reach(&self, side: Side, record: &Sequenced) -> Reach {
+        let command = &record.command;
+        let (rank, walk_end) = if command.price.is_market() {
+            (0, self.scale.walk_end_of(side, record.verdict.limit_price))
+        } else {
+            let rank = self.scale.rank(side, command.price);
+            (rank, self.scale.walk_end(rank))
+        };
+        let stays = !command.price.is_market() & (command.time_in_force != TimeInForce::ImmediateOrCancel);
+        Reach { rank, walk_end, stays, rests: stays & (self.side(side.opposite()).best() >= walk_end) }
+    }
+}
+
+/// What the reference data says of a login.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    pub account: AccountId,
+    pub firm: Firm,
+}
+
+/// A record that could not be finished in one call.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one value a shard, in place")]
+pub(super) enum Work {
+    None,
+    Sweep(Taker),
+    Cancel(Walk),
+    State(StateWalk),
+}
+
+/// The books of one matcher. See the module for how it works.
+#[derive(Clone, Debug)]
+pub struct Shard {
+    pub(super) arena: Arena,
+    /// By ticker.
+    pub(super) books: Box<[Book]>,
+    /// By account.
+    pub(super) firms: Box<[Firm]>,
+    /// By session.
+    pub(super) owners: Box<[Owner]>,
+    pub(super) work: Work,
+}
+
+impl Shard {
+    /// The empty books of `matcher`'s tickers, all memory taken and written. Cold.
+    ///
+    /// # Errors
+    /// [`ShardFault`] when a price range is unusable or the ladders together are too large.
+    pub fn new(market: &Market, matcher: MatcherId) -> Result<Shard, ShardFault> {
+        let scales = Self::scales(market, matcher)?;
+        let books = scales
+            .into_iter()
+            .zip(&market.tickers)
+            .enumerate()
+            .map(|(index, (scale, spec))| Book::new(scale, TickerId(index as u16).locate(), spec.matcher == matcher))
+            .collect();
+        let owners =
+            market.sessions.iter().map(|s| Owner { account: s.account, firm: market.accounts[s.account.index()].firm });
+        Ok(Shard {
+            arena: Arena::new(market.orders_max, market.sessions.len()),
+            books,
+            firms: market.accounts.iter().map(|a| a.firm).collect(),
+            owners: owners.collect(),
+            work: Work::None,
+        })
+    }
+
+    /// Checks all ranges before any memory is taken.
+    fn scales(market: &Market, matcher: MatcherId) -> Result<Vec<Scale>, ShardFault> {
+        let scale = |(index, spec): (usize, &TickerSpec)| {
+            Scale::new(spec).map_err(|_| ShardFault::NoLadder { ticker: TickerId(index as u16) })
+        };
+        let scales = market.tickers.iter().enumerate().map(scale).collect::<Result<Vec<_>, _>>()?;
+        let of_matcher = scales.iter().zip(&market.tickers).filter(|(_, spec)| spec.matcher == matcher);
+        let ticks = of_matcher.map(|(scale, _)| u64::from(scale.ticks())).sum();
+        if ticks > TICKS_MAX as u64 { Err(ShardFault::TooManyTicks { ticks }) } else { Ok(scales) }
+    }
+
+    /// Executes one record. `out` then holds what happened, at least one event once the record is finished.
+    ///
+    /// Shape: on [`Progress::More`] take the events and call [`Shard::resume`], before any other record.
+    /// Cost: flat in the number of resting orders; no allocation; hot.
+    ///
+    /// # Panics
+    /// When the record before is not finished, the ticker belongs to another shard, or a slot was given twice.
+    #[inline]
+    pub fn execute(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
+        debug_assert!(matches!(self.work, Work::None), "the record before is not finished");
+        out.clear();
+        let command = &record.command;
+        match command.kind {
+            CommandKind::Enter => self.enter(record, out),
+            CommandKind::Cancel => self.cancel(record, out),
+            CommandKind::Replace => self.replace(record, out),
+            _ => self.execute_rare(record, out),
+        }
+    }
+
+    /// The other kinds, in a function of their own: together they would take the registers of the frequent ones.
+    #[inline(never)]
+    fn execute_rare(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
+        let command = &record.command;
+        match command.kind {
+            CommandKind::Enter => self.enter(record, out),
+            CommandKind::Cancel => self.cancel(record, out),
+            CommandKind::Replace => self.replace(record, out),
+            CommandKind::Modify => self.modify(record, out),
+            CommandKind::MassCancel => self.walk(Walk::mass_cancel(command), out),
+            CommandKind::SessionLost => self.walk(Walk::session_lost(command), out),
+            CommandKind::KillOn => self.walk(Walk::kill(command, self.owners.len()), out),
+            CommandKind::DayEnd => self.walk(Walk::day_end(self.owners.len()), out),
+            CommandKind::DayStart => self.states(StateWalk::new(TickerId::ALL, TradingState::Trading), out),
+            CommandKind::Halt => self.states(StateWalk::new(command.ticker, TradingState::Halted), out),
+            CommandKind::Resume => self.states(StateWalk::new(command.ticker, TradingState::Trading), out),
+            CommandKind::DisableEntry
+            | CommandKind::EnableEntry
+            | CommandKind::AccountQuery
+            | CommandKind::KillOff
+            | CommandKind::SetLimit
+            | CommandKind::StateDigest => nothing(command.ticker, out),
+        }
+    }
+
+    /// Goes on with a record that answered [`Progress::More`]. `out` then holds what happened since.
+    pub fn resume(&mut self, out: &mut Events) -> Progress {
+        out.clear();
+        match core::mem::replace(&mut self.work, Work::None) {
+            Work::None => Progress::Done,
+            Work::Sweep(mut taker) => self.sweep(&mut taker, out),
+            Work::Cancel(walk) => self.walk(walk, out),
+            Work::State(walk) => self.states(walk, out),
+        }
+    }
+}
+
+/// The answer of a record that changes nothing here.
+pub(super) fn nothing(ticker: TickerId, out: &mut Events) -> Progress {
+    out.push(ticker, Event::Nothing);
+    Progress::Done
+}

@@ -1,0 +1,137 @@
+//! Looking into a shard: depth, queues, digest. Cold; for checks, snapshots and tools.
+
+use super::arena::{Arena, Node, Rank};
+use super::ladder::Ladder;
+use super::occupancy::NOWHERE;
+use super::order::Order;
+use super::shard::Shard;
+use crate::types::{OrderReference, Price, Quantity, Side, Slot, TickerId, TradingState};
+
+/// What one price shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Depth {
+    /// The price.
+    pub price: Price,
+    /// Displayed open shares.
+    pub quantity: u64,
+    /// Displayed orders.
+    pub count: u32,
+}
+
+/// An order in the book.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resting {
+    /// Its slot.
+    pub slot: Slot,
+    /// Its number at the venue.
+    pub reference: OrderReference,
+    /// Limit price.
+    pub price: Price,
+    /// Open shares.
+    pub leaves: Quantity,
+    /// Whether it shows on the feed.
+    pub displayed: bool,
+}
+
+impl Shard {
+    /// The best price of a side, hidden orders included.
+    pub fn best(&self, ticker: TickerId, side: Side) -> Option<Price> {
+        let book = &self.books[ticker.index()];
+        let rank = book.side(side).best();
+        (rank != NOWHERE).then(|| book.scale.price(side, rank))
+    }
+
+    /// What the side shows, best price first. Prices with hidden orders only are left out.
+    pub fn depth(&self, ticker: TickerId, side: Side) -> impl Iterator<Item = Depth> + '_ {
+        let book = &self.books[ticker.index()];
+        let ladder = book.side(side);
+        ranks(ladder).map(move |rank| (rank, ladder.view(rank))).filter(|(_, level)| level.shown_count > 0).map(
+            move |(rank, level)| Depth {
+                price: book.scale.price(side, rank),
+                quantity: level.shown_quantity,
+                count: level.shown_count,
+            },
+        )
+    }
+
+    /// The side's orders in the order in which they would trade.
+    pub fn orders(&self, ticker: TickerId, side: Side) -> impl Iterator<Item = Resting> + '_ {
+        let ladder = self.books[ticker.index()].side(side);
+        ranks(ladder).flat_map(move |rank| queue(ladder, &self.arena, rank)).map(|slot| {
+            let order = &self.arena.orders[slot.index()];
+            Resting {
+                slot,
+                reference: order.reference,
+                price: order.price,
+                leaves: order.leaves,
+                displayed: order.is_shown(),
+            }
+        })
+    }
+
+    /// The state of trading in a ticker of this shard.
+    pub fn state(&self, ticker: TickerId) -> TradingState {
+        self.books[ticker.index()].state
+    }
+
+    /// A number that two shards share only if they would answer every further record alike: of the counters and states
+    /// of all books, and of every field and both places of every resting order.
+    pub fn digest(&self) -> u64 {
+        let mut digest = Digest(0x9E37_79B9_7F4A_7C15);
+        for book in self.books.iter().filter(|book| book.ours) {
+            digest.mix(book.numbers.references);
+            digest.mix(book.numbers.matches);
+            digest.mix(u64::from(book.state.letter()));
+            for ladder in &book.sides {
+                for slot in ranks(ladder).flat_map(|rank| queue(ladder, &self.arena, rank)) {
+                    digest.order(&self.arena.orders[slot.index()]);
+                    let links = self.arena.chains.of(Node::of(slot));
+                    digest.pair(links.older.slot().0, links.newer.slot().0);
+                }
+            }
+        }
+        digest.0
+    }
+}
+
+/// Occupied ranks, best first.
+fn ranks(ladder: &Ladder) -> impl Iterator<Item = Rank> + '_ {
+    let found = |rank| (rank != NOWHERE).then_some(rank);
+    core::iter::successors(found(ladder.best()), move |&rank| found(ladder.next(rank + 1)))
+}
+
+/// Orders of a rank as they would trade.
+fn queue<'a>(ladder: &'a Ladder, arena: &'a Arena, rank: Rank) -> impl Iterator<Item = Slot> + 'a {
+    let found = |slot| (slot != Slot::NONE).then_some(slot);
+    core::iter::successors(found(ladder.first_at(rank)), move |&slot: &Slot| {
+        found(ladder.after(arena, &arena.orders[slot.index()]))
+    })
+}
+
+struct Digest(u64);
+
+impl Digest {
+    /// Each word passes a multiplication and a rotation, so that order and every bit of it matter.
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0xFF51_AFD7_ED55_8CCD).rotate_left(29) ^ word;
+    }
+
+    fn pair(&mut self, high: u32, low: u32) {
+        self.mix(u64::from(high) << 32 | u64::from(low));
+    }
+
+    fn order(&mut self, order: &Order) {
+        let (tag, rule) = (order.tag, order.self_match);
+        self.mix(order.reference.0);
+        self.pair(tag.slot.0, order.price.0);
+        self.pair(order.leaves.0, order.executed.0);
+        self.pair(order.removed.0, tag.user_ref.0);
+        self.pair(u32::from(tag.session.0), u32::from(tag.account.0));
+        self.pair(u32::from(order.ticker.0), tag.channel.echo().map_or(256, u32::from));
+        self.pair(u32::from(order.group), u32::from(u16::from_le_bytes(order.self_match_group)));
+        self.pair(
+            u32::from_le_bytes([rule.mode as u8, rule.firm_wide, rule.detailed, rule.letter]),
+            u32::from_le_bytes([order.side_code.letter(), order.display.letter(), u8::from(order.post_only), 0]),
+        );
+    }
+}

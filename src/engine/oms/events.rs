@@ -1,0 +1,122 @@
+//! What a matcher's event changes: fills move shares and money, ends free slots, and reservations follow.
+//!
+//! Each step here only lowers what an account could come to (see [`crate::engine::risk`]), so events may come as late
+//! as they like. Hot; sequencer thread.
+
+use super::Oms;
+use super::life::Step;
+use super::lookup::Key;
+use super::orders::Place;
+use crate::engine::risk::Reservation;
+use crate::types::{Event, MatcherId, Number, OrderTag, Outcome, Price, Quantity, TickerId};
+
+impl Oms {
+    /// Takes in one event. In the order egress gives them: by record number.
+    ///
+    /// # Panics
+    /// When a matcher reports on an order that is not there: the two tables have come apart.
+    #[inline]
+    pub fn on_event(&mut self, outcome: &Outcome) {
+        const NOTHING: Quantity = Quantity(0);
+        match &outcome.event {
+            Event::Accepted { order, .. } => {
+                let place = self.place_of(outcome.ticker, order);
+                let order = self.orders.at_mut(place);
+                order.life = order.life.after(Step::Accept);
+            }
+            Event::Filled { .. } => self.on_fill(outcome),
+            Event::Canceled { order, leaves, .. } => {
+                // A replace whose total was used up already cancels its order, and its number falls free.
+                self.marks.settle(order.session, order.channel.counter(), outcome.number);
+                self.reduce(outcome.ticker, order, *leaves, NOTHING);
+            }
+            Event::SelfMatch { order, quantity, leaves, .. } => {
+                self.reduce(outcome.ticker, order, *leaves, *quantity);
+            }
+            Event::Modified { order, leaves, .. } => self.reduce(outcome.ticker, order, *leaves, NOTHING),
+            Event::Replaced { order, quantity, price, .. } => {
+                self.on_replaced(outcome.number, outcome.ticker, order, *quantity, *price);
+            }
+            // Its order ended before, and nothing of the replace is left there.
+            Event::ReplaceIgnored { order } => {
+                self.marks.settle(order.session, order.channel.counter(), outcome.number);
+            }
+            // A resting remainder is as open as it was; halts are taken from their records.
+            Event::Nothing | Event::Rested { .. } | Event::State { .. } => {}
+        }
+    }
+
+    #[inline]
+    fn on_fill(&mut self, outcome: &Outcome) {
+        let Event::Filled { resting, incoming, price, quantity, resting_leaves, incoming_leaves, .. } = &outcome.event
+        else {
+            return;
+        };
+        self.risk.trade(outcome.ticker, *price);
+        for (order, leaves, rested) in [(resting, *resting_leaves, true), (incoming, *incoming_leaves, false)] {
+            let owner = self.orders.at(self.place_of(outcome.ticker, order)).owner();
+            self.risk.fill(owner, *quantity, *price, rested);
+            self.reduce(outcome.ticker, order, leaves, *quantity);
+        }
+    }
+
+    /// `used` shares of the order count against its chain, and `leaves` are open; none end it.
+    #[inline]
+    fn reduce(&mut self, ticker: TickerId, tag: &OrderTag, leaves: Quantity, used: Quantity) {
+        let place = self.place_of(ticker, tag);
+        if leaves.is_zero() {
+            return self.end(self.matcher_at(ticker), place);
+        }
+        let order = self.orders.at_mut(place);
+        order.life = order.life.after(Step::Reduce);
+        order.open = leaves;
+        order.used.0 += used.0;
+        self.reserve_again(place);
+    }
+
+    #[inline]
+    fn end(&mut self, matcher: MatcherId, place: Place) {
+        let order = *self.orders.at(place);
+        self.orders.release(matcher, place);
+        self.lookup.remove(Key::new(order.session, order.counter, order.user_ref));
+        self.risk.close_order(order.account);
+        self.risk.reserve(order.owner(), order.reserved, Reservation::NONE);
+    }
+
+    #[inline]
+    fn on_replaced(&mut self, number: Number, ticker: TickerId, tag: &OrderTag, open: Quantity, price: Price) {
+        self.marks.take(tag.session, tag.channel.counter(), tag.user_ref);
+        self.marks.settle(tag.session, tag.channel.counter(), number);
+        let place = self.place_of(ticker, tag);
+        let order = self.orders.at_mut(place);
+        order.open = open;
+        // A market order trades or leaves within this record; until then the worst price reserved covers it.
+        order.price = if price.is_market() { order.reserved.price } else { price };
+        if order.replace_last == number {
+            order.life = order.life.after(Step::ReplaceLast);
+            (order.replace_last, order.asked_total, order.asked_price) = (Number(0), Quantity(0), Price(0));
+        } else {
+            order.life = order.life.after(Step::ReplaceMore);
+        }
+        self.reserve_again(place);
+    }
+
+    /// Reserves an order anew after a change.
+    #[inline]
+    pub(super) fn reserve_again(&mut self, place: Place) {
+        let order = self.orders.at_mut(place);
+        let (owner, from, to) = (order.owner(), order.reserved, order.worst());
+        order.reserved = to;
+        self.risk.reserve(owner, from, to);
+    }
+
+    #[inline]
+    fn matcher_at(&self, ticker: TickerId) -> MatcherId {
+        self.risk.matcher(ticker).expect("an event of an order names its ticker")
+    }
+
+    #[inline]
+    fn place_of(&self, ticker: TickerId, tag: &OrderTag) -> Place {
+        self.orders.place(self.matcher_at(ticker), tag.slot)
+    }
+}

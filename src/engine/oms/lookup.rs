@@ -1,0 +1,174 @@
+//! From the number a client gave an order to the order's place: one flat table with linear probing.
+//!
+//! It holds one entry for each order, under the newest number the client gave it. A replace that is on its way has
+//! already taken the old number out: the record order is fixed, so whatever comes later meets the order replaced or
+//! ended, and the old number names nothing either way. Deletion shifts entries back, so that no tombstones slow the
+//! table down over the day. At most half full, so probes are short; where an entry lies is no state and enters no
+//! digest. Hot; sequencer thread; nothing is allocated after new.
+
+use super::orders::Place;
+use crate::types::{SessionId, UserRef};
+
+/// Who named an order, and how. The top bit is set, so that no key is the 0 of an empty entry: a client may well ask
+/// for its order number 0, which never exists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Key(u64);
+
+impl Key {
+    #[inline]
+    pub(super) const fn new(session: SessionId, counter: u8, user_ref: UserRef) -> Key {
+        Key(1 << 63 | (session.0 as u64) << 40 | (counter as u64) << 32 | user_ref.0 as u64)
+    }
+}
+
+/// An entry; key 0 is none.
+#[derive(Clone, Copy)]
+struct Entry {
+    key: u64,
+    place: u32,
+}
+
+const EMPTY: Entry = Entry { key: 0, place: 0 };
+
+/// The table.
+pub(super) struct Lookup {
+    entries: Box<[Entry]>,
+    mask: usize,
+    /// Stirred into the hash, so that a client who knows this file cannot choose numbers that collide.
+    seed: u64,
+}
+
+impl Lookup {
+    /// For at most `orders` orders.
+    pub(super) fn new(orders: usize) -> Lookup {
+        let capacity = (orders * 2).next_power_of_two().max(2);
+        Lookup { entries: vec![EMPTY; capacity].into_boxed_slice(), mask: capacity - 1, seed: 0 }
+    }
+
+    /// Chooses the hash. Only while the table is empty.
+    pub(super) fn set_seed(&mut self, seed: u64) {
+        assert!(self.entries.iter().all(|entry| entry.key == 0), "the hash is chosen before the first order");
+        self.seed = seed;
+    }
+
+    #[inline]
+    pub(super) fn find(&self, key: Key) -> Option<Place> {
+        let mut at = self.home(key.0);
+        // Ends: at least half of the entries are empty.
+        loop {
+            let entry = &self.entries[at];
+            if entry.key == key.0 {
+                return Some(Place::from_bits(entry.place));
+            }
+            if entry.key == 0 {
+                return None;
+            }
+            at = (at + 1) & self.mask;
+        }
+    }
+
+    /// Adds a key that is not there.
+    #[inline]
+    pub(super) fn insert(&mut self, key: Key, place: Place) {
+        let mut at = self.home(key.0);
+        while self.entries[at].key != 0 {
+            debug_assert!(self.entries[at].key != key.0, "two orders under one number");
+            at = (at + 1) & self.mask;
+        }
+        self.entries[at] = Entry { key: key.0, place: place.to_bits() };
+    }
+
+    /// Takes out a key that is there, and closes the gap.
+    #[inline]
+    pub(super) fn remove(&mut self, key: Key) {
+        let mut gap = self.home(key.0);
+        while self.entries[gap].key != key.0 {
+            assert!(self.entries[gap].key != 0, "an order that was not under its number");
+            gap = (gap + 1) & self.mask;
+        }
+        let mut at = gap;
+        loop {
+            at = (at + 1) & self.mask;
+            let entry = self.entries[at];
+            if entry.key == 0 {
+                break;
+            }
+            // An entry may fill the gap when its home does not lie between the gap and itself.
+            let distance = at.wrapping_sub(self.home(entry.key)) & self.mask;
+            if distance >= (at.wrapping_sub(gap) & self.mask) {
+                self.entries[gap] = entry;
+                gap = at;
+            }
+        }
+        self.entries[gap] = EMPTY;
+    }
+
+    /// Where a key would like to lie. Two rounds of multiply and shift: the numbers of one session follow each other
+    /// and must not form one long run.
+    #[inline]
+    fn home(&self, key: u64) -> usize {
+        let mut hash = (key ^ self.seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        hash = (hash ^ (hash >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        (hash >> 32) as usize & self.mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn the_table_agrees_with_an_ordered_map(
+            seed: u64,
+            steps in prop::collection::vec((0u16..3, 0u8..3, 1u32..12, any::<bool>()), 0..400),
+        ) {
+            // 3 x 3 x 11 numbers for 99 orders in 256 entries; a small table would never wrap, so the seed varies.
+            let mut table = Lookup::new(99);
+            table.set_seed(seed);
+            let mut twin = BTreeMap::new();
+            for (i, (session, counter, user_ref, add)) in steps.into_iter().enumerate() {
+                let key = Key::new(SessionId(session), counter, UserRef(user_ref));
+                let place = Place::from_bits(i as u32);
+                match (add, twin.contains_key(&key.0)) {
+                    (true, false) => {
+                        table.insert(key, place);
+                        twin.insert(key.0, place);
+                    }
+                    (false, true) => {
+                        table.remove(key);
+                        twin.remove(&key.0);
+                    }
+                    _ => {}
+                }
+                for s in 0..3 {
+                    for c in 0..3 {
+                        for r in 1..12 {
+                            let key = Key::new(SessionId(s), c, UserRef(r));
+                            prop_assert_eq!(table.find(key), twin.get(&key.0).copied());
+                        }
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_full_table_loses_nothing_when_it_empties(seed: u64) {
+            let mut table = Lookup::new(4);
+            table.set_seed(seed);
+            let key = |n: u32| Key::new(SessionId(1), 0, UserRef(n));
+            for round in 0..20u32 {
+                let numbers = [1, 2, 3, 4].map(|n| round * 4 + n);
+                numbers.iter().for_each(|&n| table.insert(key(n), Place::from_bits(n)));
+                for (gone, &n) in numbers.iter().enumerate() {
+                    for (i, &m) in numbers.iter().enumerate() {
+                        prop_assert_eq!(table.find(key(m)), (i >= gone).then_some(Place::from_bits(m)));
+                    }
+                    table.remove(key(n));
+                }
+            }
+        }
+    }
+}

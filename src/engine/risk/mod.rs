@@ -1,0 +1,381 @@
+//! Pre-trade risk and the portfolio: what each account may do, what it holds, and the worst its open orders could
+//! come to.
+//!
+//! One thread, the sequencer's; hot; everything is allocated in [`Risk::new`]. The OMS knows orders and calls in here
+//! with reservations and fills; this folder knows accounts and tickers. `checks` is the written order of checks.
+//!
+//! **Never understated.** An order is reserved in full when its record is applied and released by its events. For each
+//! limit the level counted is such that no event can raise it:
+//!
+//! | level | an order counts | a fill of it then counts |
+//! |---|---|---|
+//! | position, each side | its open shares | the same shares in the position |
+//! | gross exposure | open shares at the higher of its limit price and the mark | shares at the mark, or less when they close |
+//! | cash | buys at the limit price, both sides with the worst fee | the trade price, not above the limit, and the fee |
+//! | open orders | one | nothing once it ends |
+//!
+//! So an order admitted while events were still on their way stays within the limits once they are in, in the live
+//! run and in a replay that gets them at once. The price for it: a pending replace counts at the worst of old and new,
+//! and orders that would close a position still add to gross exposure.
+//!
+//! **Mark.** Gross exposure values positions at the ticker's reference price of the day, which no trade moves: marking
+//! to the last trade would make one account's trade push another above its limit, and need a walk over all accounts
+//! at each trade. Profit that people read is marked to the last trade. The price collar follows the last trade too.
+
+mod account;
+mod checks;
+mod holding;
+mod rate;
+mod ticker;
+
+pub use checks::CHECKS;
+pub(crate) use checks::Request;
+pub(crate) use holding::Holding;
+
+use crate::engine::digest::Digest;
+use crate::types::{
+    AccountId, Command, Firm, Limit, Limits, Market, MatcherId, Money, Nanos, Price, Quantity, Scope, Side, TickerId,
+};
+use account::{Account, Ceiling};
+use ticker::Ticker;
+
+/// What an order could still do: trade `quantity` shares at no worse than `price`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reservation {
+    /// Most shares that may still trade.
+    pub quantity: Quantity,
+    /// Highest limit price they may have.
+    pub price: Price,
+}
+
+impl Reservation {
+    /// Of an order that has ended.
+    pub const NONE: Reservation = Reservation { quantity: Quantity(0), price: Price(0) };
+
+    /// The worse of two in each respect: an order that may become the other one at any moment.
+    #[inline]
+    pub(crate) fn or(self, other: Reservation) -> Reservation {
+        Reservation { quantity: self.quantity.max(other.quantity), price: self.price.max(other.price) }
+    }
+}
+
+/// A limit that does not hold, which would be a bug.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Breach {
+    /// Whose.
+    pub account: AccountId,
+    /// Where, for a position.
+    pub ticker: Option<TickerId>,
+    /// Which limit; [`Limit::Credit`] for buying power.
+    pub limit: Limit,
+    /// Where the account stands.
+    pub level: i128,
+    /// How far it may go.
+    pub allowed: i128,
+}
+
+/// An order as the risk side sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    pub(crate) account: AccountId,
+    pub(crate) ticker: TickerId,
+    pub(crate) side: Side,
+}
+
+/// Money of one account, as people read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccountView {
+    /// Cash now.
+    pub cash: Money,
+    /// Fees paid so far; below zero when rebates exceed them.
+    pub fees: Money,
+    /// Profit of closed positions, without fees.
+    pub realised: Money,
+    /// Profit of open positions at the last trades.
+    pub unrealised: Money,
+    /// Cash that open orders could still take.
+    pub reserved: Money,
+    /// Open orders.
+    pub open_orders: u32,
+    /// Positions at the mark of the day and open orders at their reserved prices.
+    pub gross_exposure: Money,
+    /// Whether a kill switch covers it: its own, its firm's or the venue's.
+    pub killed: bool,
+    /// Its limits now.
+    pub limits: Limits,
+}
+
+/// One account's position in one ticker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// Shares; below zero when sold short.
+    pub quantity: i64,
+    /// What the open shares cost; below zero what a short sale brought.
+    pub cost: Money,
+    /// Cost of one open share, rounded toward zero.
+    pub average: Money,
+    /// Profit of closed shares, without fees.
+    pub realised: Money,
+    /// Profit of open shares at `mark`.
+    pub unrealised: Money,
+    /// Last trade, before it the reference.
+    pub mark: Price,
+    /// Most shares open buy orders could still trade.
+    pub open_buys: u64,
+    /// Most shares open sell orders could still trade.
+    pub open_sells: u64,
+}
+
+/// State of all accounts and tickers.
+pub(crate) struct Risk {
+    accounts: Box<[Account]>,
+    /// Account after account, a line for each ticker.
+    holdings: Box<[Holding]>,
+    tickers: Box<[Ticker]>,
+    /// A kill switch for each firm.
+    firms: Box<[(Firm, bool)]>,
+    venue_killed: bool,
+    day_ended: bool,
+    ceilings: Box<[Ceiling]>,
+    /// Cash of all accounts at the start; trades only move it, fees only take from it.
+    cash_start: Money,
+}
+
+impl Risk {
+    pub(crate) fn new(market: &Market) -> Risk {
+        let mut firms: Vec<(Firm, bool)> = Vec::new();
+        let mut accounts = Vec::with_capacity(market.accounts.len());
+        for spec in &market.accounts {
+            let known = firms.iter().position(|&(firm, _)| firm == spec.firm);
+            let firm = known.unwrap_or_else(|| {
+                firms.push((spec.firm, false));
+                firms.len() - 1
+            });
+            accounts.push(Account::new(spec, firm as u16));
+        }
+        Risk {
+            ceilings: accounts.iter().map(|account| account.ceiling(0)).collect(),
+            holdings: vec![Holding::NONE; market.accounts.len() * market.tickers.len()].into_boxed_slice(),
+            tickers: market.tickers.iter().map(Ticker::new).collect(),
+            cash_start: market.accounts.iter().map(|account| account.cash).sum(),
+            accounts: accounts.into_boxed_slice(),
+            firms: firms.into_boxed_slice(),
+            venue_killed: false,
+            day_ended: false,
+        }
+    }
+
+    /// Which shard has the book of `ticker`; none for a ticker that is not listed.
+    #[inline]
+    pub(crate) fn matcher(&self, ticker: TickerId) -> Option<MatcherId> {
+        self.tickers.get(ticker.index()).map(|ticker| ticker.matcher)
+    }
+
+    pub(crate) fn has_account(&self, account: AccountId) -> bool {
+        account.index() < self.accounts.len()
+    }
+
+    pub(crate) fn has_firm(&self, firm: Firm) -> bool {
+        self.firms.iter().any(|&(known, _)| known == firm)
+    }
+
+    /// Counts a message of `account` that became a record.
+    #[inline]
+    pub(crate) fn count_message(&mut self, account: AccountId, time: Nanos) {
+        self.accounts[account.index()].rate.add(time);
+    }
+
+    /// Counts an order that opens.
+    #[inline]
+    pub(crate) fn open_order(&mut self, account: AccountId) {
+        self.accounts[account.index()].open_orders += 1;
+    }
+
+    /// Counts an order that ends.
+    #[inline]
+    pub(crate) fn close_order(&mut self, account: AccountId) {
+        self.accounts[account.index()].open_orders -= 1;
+    }
+
+    /// An order's reservation was `from` and is now `to`.
+    #[inline]
+    pub(crate) fn reserve(&mut self, owner: Owner, from: Reservation, to: Reservation) {
+        if from == to {
+            return;
+        }
+        let ticker = &self.tickers[owner.ticker.index()];
+        let cash = ticker.cash(owner.side, to) - ticker.cash(owner.side, from);
+        let exposure = ticker.exposure(to) - ticker.exposure(from);
+        let account = &mut self.accounts[owner.account.index()];
+        account.reserved.0 += i128::from(cash);
+        account.exposure.0 += i128::from(exposure);
+        let at = self.place(owner.account, owner.ticker);
+        self.holdings[at].open[owner.side.index()] += i64::from(to.quantity.0) - i64::from(from.quantity.0);
+    }
+
+    /// A trade of an order: position, cash, fee and exposure. The caller lowers its reservation.
+    #[inline]
+    pub(crate) fn fill(&mut self, owner: Owner, quantity: Quantity, price: Price, rested: bool) {
+        let ticker = &self.tickers[owner.ticker.index()];
+        let at = self.place(owner.account, owner.ticker);
+        let holding = &mut self.holdings[at];
+        let account = &mut self.accounts[owner.account.index()];
+        let before = holding.quantity.abs();
+        holding.trade(owner.side, quantity, price);
+        account.exposure.0 += i128::from(holding.quantity.abs() - before) * i128::from(ticker.mark.0);
+        let rate = if rested { ticker.fee_maker } else { ticker.fee_taker };
+        let fee = i64::from(quantity.0) * i64::from(rate);
+        let amount = i64::from(quantity.0) * i64::from(price.0);
+        let received = match owner.side {
+            Side::Buy => -amount,
+            Side::Sell => amount,
+        };
+        account.cash.0 += i128::from(received - fee);
+        account.fees.0 += i128::from(fee);
+    }
+
+    /// The last trade of `ticker` was at `price`.
+    #[inline]
+    pub(crate) fn trade(&mut self, ticker: TickerId, price: Price) {
+        self.tickers[ticker.index()].last = price;
+    }
+
+    /// Halts or resumes `ticker` or all.
+    pub(crate) fn halt(&mut self, ticker: TickerId, halted: bool) {
+        if ticker == TickerId::ALL {
+            self.tickers.iter_mut().for_each(|ticker| ticker.halted = halted);
+        } else {
+            self.tickers[ticker.index()].halted = halted;
+        }
+    }
+
+    /// Ends the day, or starts it.
+    pub(crate) fn end_day(&mut self, ended: bool) {
+        self.day_ended = ended;
+    }
+
+    /// Switches the kill switch that `command` names. Switches of wider and narrower scope stay as they are.
+    pub(crate) fn kill(&mut self, command: &Command, on: bool) {
+        match command.scope {
+            Scope::None => {}
+            Scope::Account => self.accounts[command.account.index()].killed = on,
+            Scope::Firm => {
+                self.firms.iter_mut().filter(|(firm, _)| *firm == command.firm).for_each(|(_, killed)| *killed = on);
+            }
+            Scope::All => self.venue_killed = on,
+        }
+    }
+
+    /// Sets a limit. From here on the account may stand within it, or where it stands now.
+    pub(crate) fn set_limit(&mut self, account: AccountId, limit: Limit, value: u64) {
+        self.accounts[account.index()].set_limit(limit, value);
+        let from = self.place(account, TickerId(0));
+        let holdings = &self.holdings[from..from + self.tickers.len()];
+        let worst = holdings.iter().map(|h| h.worst(Side::Buy).max(h.worst(Side::Sell))).max().unwrap_or(0);
+        self.ceilings[account.index()] = self.accounts[account.index()].ceiling(worst);
+    }
+
+    #[inline]
+    fn is_killed(&self, account: &Account) -> bool {
+        self.venue_killed || account.killed || self.firms[account.firm as usize].1
+    }
+
+    #[inline]
+    fn place(&self, account: AccountId, ticker: TickerId) -> usize {
+        account.index() * self.tickers.len() + ticker.index()
+    }
+
+    /// What people read of an account. Walks its tickers; cold.
+    pub(crate) fn account(&self, id: AccountId) -> AccountView {
+        let account = &self.accounts[id.index()];
+        let from = self.place(id, TickerId(0));
+        let holdings = &self.holdings[from..from + self.tickers.len()];
+        AccountView {
+            cash: account.cash,
+            fees: account.fees,
+            realised: holdings.iter().map(|holding| holding.realised).sum(),
+            unrealised: holdings.iter().zip(&self.tickers).map(|(h, ticker)| h.unrealised(ticker.last)).sum(),
+            reserved: account.reserved,
+            open_orders: account.open_orders,
+            gross_exposure: account.exposure,
+            killed: self.is_killed(account),
+            limits: account.limits,
+        }
+    }
+
+    /// What people read of a position.
+    pub(crate) fn position(&self, account: AccountId, ticker: TickerId) -> Position {
+        let holding = &self.holdings[self.place(account, ticker)];
+        let mark = self.tickers[ticker.index()].last;
+        Position {
+            quantity: holding.quantity,
+            cost: holding.cost,
+            average: holding.average(),
+            realised: holding.realised,
+            unrealised: holding.unrealised(mark),
+            mark,
+            open_buys: holding.open[0].unsigned_abs(),
+            open_sells: holding.open[1].unsigned_abs(),
+        }
+    }
+
+    /// Whether `account` stands within its limits, in `ticker` as far as positions go. O(1).
+    pub(crate) fn limits_hold_at(&self, id: AccountId, ticker: TickerId) -> Result<(), Breach> {
+        let (account, ceiling) = (&self.accounts[id.index()], &self.ceilings[id.index()]);
+        let breach = |limit, ticker, level: i128, allowed: i128| {
+            if level <= allowed { Ok(()) } else { Err(Breach { account: id, ticker, limit, level, allowed }) }
+        };
+        let holding = &self.holdings[self.place(id, ticker)];
+        let worst = holding.worst(Side::Buy).max(holding.worst(Side::Sell));
+        breach(Limit::OpenOrders, None, account.open_orders.into(), ceiling.open_orders.into())?;
+        breach(Limit::Position, Some(ticker), worst.into(), ceiling.position.into())?;
+        breach(Limit::GrossExposure, None, account.exposure.0, ceiling.exposure.0)?;
+        breach(Limit::Credit, None, -account.available().0, -ceiling.available.0)
+    }
+
+    /// Whether every account stands within its limits everywhere. Walks all; cold.
+    pub(crate) fn limits_hold(&self) -> Result<(), Breach> {
+        let accounts = 0..self.accounts.len() as u16;
+        accounts
+            .flat_map(|account| (0..self.tickers.len() as u16).map(move |ticker| (account, ticker)))
+            .try_for_each(|(account, ticker)| self.limits_hold_at(AccountId(account), TickerId(ticker)))
+    }
+
+    /// Whether nothing was made from nothing: shares of each ticker sum to zero, and cash only left as fees. Cold.
+    pub(crate) fn is_balanced(&self) -> bool {
+        let tickers = self.tickers.len().max(1);
+        let flat = (0..self.tickers.len())
+            .all(|ticker| self.holdings.iter().skip(ticker).step_by(tickers).map(|h| h.quantity).sum::<i64>() == 0);
+        let cash: Money = self.accounts.iter().map(|account| account.cash + account.fees).sum();
+        flat && cash == self.cash_start
+    }
+
+    /// Exposure of `account` added up anew from its positions, without orders. Cold.
+    pub(crate) fn position_exposure(&self, account: AccountId) -> Money {
+        let from = self.place(account, TickerId(0));
+        let holdings = &self.holdings[from..from + self.tickers.len()];
+        let worth = |(h, t): (&Holding, &Ticker)| Money(i128::from(h.quantity.abs()) * i128::from(t.mark.0));
+        holdings.iter().zip(&self.tickers).map(worth).sum()
+    }
+
+    /// Cash and exposure of one order's reservation. Cold.
+    pub(crate) fn worth(&self, owner: Owner, held: Reservation) -> (Money, Money) {
+        let ticker = &self.tickers[owner.ticker.index()];
+        (Money(ticker.cash(owner.side, held).into()), Money(ticker.exposure(held).into()))
+    }
+
+    pub(crate) fn digest(&self, digest: &mut Digest) {
+        self.accounts.iter().for_each(|account| account.digest(digest));
+        for holding in &self.holdings {
+            digest.add(holding.quantity as u64);
+            holding.open.iter().for_each(|&open| digest.add(open as u64));
+            digest.add_wide(holding.cost.0);
+            digest.add_wide(holding.realised.0);
+        }
+        for ticker in &self.tickers {
+            digest.add(u64::from(ticker.last.0) << 1 | u64::from(ticker.halted));
+        }
+        self.firms.iter().for_each(|&(_, killed)| digest.add(killed.into()));
+        digest.add(u64::from(self.venue_killed) << 1 | u64::from(self.day_ended));
+    }
+}

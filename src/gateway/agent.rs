@@ -1,0 +1,176 @@
+//! [`Gateway`]: the agent that turns everything of the edge on one thread.
+//!
+//! A turn: reports from egress enter the streams and go out at once to the connections that hold them; answers of the
+//! login desk are handed on; then each transport takes input. Answers go before input because somebody waits for
+//! them. Every part is bounded, so that no client and no burst holds the thread.
+//!
+//! Back-pressure, both ways: no room to the sequencer, and transports keep their bytes and read no further; a stream
+//! without room, and no more reports are taken. Nothing is dropped and nothing waits inside a call.
+
+use crate::gateway::core::{Core, Transport};
+use crate::gateway::login::LoginAnswer;
+use crate::os::clock::{Clock, monotonic_ns};
+use crate::runtime::agent::Agent;
+use crate::runtime::link::Receiver;
+use crate::types::{Report, SessionId};
+
+/// Reports taken in a turn.
+const REPORTS_PER_TURN: usize = 64;
+/// Turns between two readings of the clock: 22 ns a reading, against a resolution nobody needs.
+const CLOCK_TURNS: u32 = 32;
+/// Time between two rounds of heartbeats and time-outs.
+const SWEEP_NS: u64 = 10_000_000;
+
+/// The host's steady clock, for heartbeats and time-outs: setting the host's time must not disconnect clients.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct SteadyClock;
+
+impl Clock for SteadyClock {
+    #[inline]
+    fn now(&mut self) -> u64 {
+        monotonic_ns()
+    }
+}
+
+/// The gateway. `C` is [`SteadyClock`] but in tests.
+pub struct Gateway<C = SteadyClock> {
+    core: Core,
+    transports: Vec<Box<dyn Transport>>,
+    reports: Receiver<Report>,
+    answers: Receiver<LoginAnswer>,
+    clock: C,
+    turns: u32,
+    swept_ns: u64,
+    /// Sessions whose stream grew in this turn, each once.
+    grown: Vec<SessionId>,
+    is_grown: Box<[bool]>,
+}
+
+impl<C: Clock + Send> Gateway<C> {
+    /// A gateway on `core`, without transports: `reports` comes from egress, `answers` from the login desk. Cold.
+    pub fn new(
+        core: Core,
+        sessions: usize,
+        reports: Receiver<Report>,
+        answers: Receiver<LoginAnswer>,
+        clock: C,
+    ) -> Self {
+        Gateway {
+            core,
+            transports: Vec::new(),
+            reports,
+            answers,
+            clock,
+            turns: 0,
+            swept_ns: 0,
+            grown: Vec::with_capacity(sessions),
+            is_grown: vec![false; sessions].into_boxed_slice(),
+        }
+    }
+
+    /// Adds a transport. Before the start.
+    /// # Panics
+    /// There are 256 already.
+    pub fn add(&mut self, mut transport: Box<dyn Transport>) {
+        transport.attach(u8::try_from(self.transports.len()).expect("a gateway has few transports"));
+        self.transports.push(transport);
+    }
+
+    /// The shared state; for looking at streams and counters when the agent has come back from its thread.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The clock; tests move it.
+    pub fn clock(&mut self) -> &mut C {
+        &mut self.clock
+    }
+
+    #[inline]
+    fn tick(&mut self) {
+        self.turns = self.turns.wrapping_add(1);
+        if !self.turns.is_multiple_of(CLOCK_TURNS) {
+            return;
+        }
+        self.core.set_now(self.clock.now());
+        if self.core.now_ns() - self.swept_ns >= SWEEP_NS {
+            self.swept_ns = self.core.now_ns();
+            self.transports.iter_mut().for_each(|transport| transport.on_clock(&mut self.core));
+        }
+    }
+
+    /// Reports to streams, then each grown stream to its connection: several reports of one session go out as one.
+    #[inline]
+    fn take_reports(&mut self) -> usize {
+        let mut taken = 0;
+        while taken < REPORTS_PER_TURN {
+            let Some(report) = self.reports.peek() else { break };
+            let session = report.session;
+            match self.core.streams.append(report) {
+                Ok(true) => {
+                    self.core.counters.messages_out.add(1);
+                    if !self.is_grown[session.index()] {
+                        self.is_grown[session.index()] = true;
+                        self.grown.push(session);
+                    }
+                }
+                Ok(false) => {}
+                Err(_) => {
+                    self.core.counters.stream_full.add(1);
+                    break;
+                }
+            }
+            self.reports.pop();
+            taken += 1;
+        }
+        self.send_grown();
+        taken
+    }
+
+    #[inline]
+    fn send_grown(&mut self) {
+        while let Some(session) = self.grown.pop() {
+            self.is_grown[session.index()] = false;
+            if let Some(holder) = self.core.holder(session) {
+                self.transports[usize::from(holder.transport)].on_stream(&mut self.core, holder.connection);
+            }
+        }
+    }
+
+    #[inline]
+    fn take_answers(&mut self) -> usize {
+        // One a turn: logins are rare, and each may begin a replay.
+        let Some(answer) = self.answers.pop() else { return 0 };
+        self.transports[usize::from(answer.asker.transport)].on_login(&mut self.core, answer);
+        while let Some(before) = self.core.next_superseded() {
+            self.transports[usize::from(before.transport)].on_superseded(&mut self.core, before);
+        }
+        1
+    }
+}
+
+impl<C: Clock + Send> Agent for Gateway<C> {
+    fn name(&self) -> &str {
+        "gateway"
+    }
+
+    fn start(&mut self) {
+        self.core.set_now(self.clock.now());
+        self.swept_ns = self.core.now_ns();
+        self.transports.iter_mut().for_each(|transport| transport.start());
+    }
+
+    #[inline]
+    fn work(&mut self) -> usize {
+        self.tick();
+        let mut done = self.take_reports() + self.take_answers() + self.core.send_lost();
+        for transport in &mut self.transports {
+            done += transport.work(&mut self.core);
+        }
+        done
+    }
+
+    fn stop(&mut self) {
+        self.transports.iter_mut().for_each(|transport| transport.stop());
+    }
+}

@@ -1,0 +1,290 @@
+//! What the transports of a gateway share: the streams, the way to the sequencer, and which connection holds which
+//! session.
+//!
+//! A transport owns connections and moves bytes; it asks here before it does anything that concerns a session. One
+//! connection holds a session at a time: a newer login takes it over, wherever it came in, and the older connection is
+//! told to close. When the last one goes and the session wants its orders cancelled then, that becomes a command
+//! ahead of anything a later connection of the session sends. Owned by the gateway's thread; hot, O(1).
+
+use crate::gateway::inbound::Inbound;
+use crate::gateway::login::{Holder, LoginAnswer, LoginAttempt};
+use crate::gateway::session::{CloseCause, Credentials};
+use crate::gateway::streams::Streams;
+use crate::gateway::throttle::Throttle;
+use crate::runtime::counters::{Counter, Counters};
+use crate::runtime::link::Sender;
+use crate::types::{Command, CommandKind, Market, SessionId};
+use crate::wire::soup::SessionName;
+
+/// Connections of one kind, turned by the gateway. A connection's name is the transport's own number.
+pub trait Transport: Send {
+    /// Learns its index among the gateway's transports; it goes into every [`Holder`].
+    fn attach(&mut self, index: u8);
+
+    /// Runs once on the gateway's thread before the first turn.
+    fn start(&mut self) {}
+
+    /// One bounded turn: input, and output that had to wait. Says how much it did.
+    fn work(&mut self, core: &mut Core) -> usize;
+
+    /// The stream of the session that `connection` holds has grown: send. Hot.
+    fn on_stream(&mut self, core: &mut Core, connection: u32);
+
+    /// A login asked for with [`Core::ask`] is decided. The asker may be gone; compare its serial.
+    fn on_login(&mut self, core: &mut Core, answer: LoginAnswer);
+
+    /// A newer login took the session that this connection held: close it, without [`Core::release`].
+    fn on_superseded(&mut self, core: &mut Core, holder: Holder);
+
+    /// Some milliseconds have passed: heartbeats and time-outs.
+    fn on_clock(&mut self, core: &mut Core);
+
+    /// Runs once on the same thread after the last turn.
+    fn stop(&mut self) {}
+}
+
+/// What became of a client's message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Submission {
+    /// It is on its way.
+    Taken,
+    /// Not now: the way to the sequencer is full. Keep it and read no further.
+    LinkFull,
+    /// Not now: the session is above its rate. Keep it and read no further.
+    Throttled,
+    /// It is no message: disconnect.
+    Malformed,
+}
+
+/// How fast a session may send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rate {
+    /// Messages a second on average; 0 for no limit.
+    pub messages_per_second: u32,
+    /// Messages at once.
+    pub burst: u32,
+}
+
+/// What gateways count. Names begin with `gateway.`.
+#[derive(Debug)]
+pub struct GatewayCounters {
+    /// Messages turned into commands.
+    pub messages_in: Counter,
+    /// Reports that became messages of a stream.
+    pub messages_out: Counter,
+    /// Logins that became live.
+    pub logins: Counter,
+    /// Turns in which a message had to wait for room to the sequencer.
+    pub link_full: Counter,
+    /// Turns in which a message had to wait for its session's rate.
+    pub throttled: Counter,
+    /// Turns in which reports had to wait because a stream is full.
+    pub stream_full: Counter,
+    /// Connections now.
+    pub connections: Counter,
+    /// Connections closed at once for want of a place.
+    pub connections_refused: Counter,
+    /// Times the ring had no buffer of a connection left.
+    pub buffers_empty: Counter,
+    /// Calls into the ring.
+    pub ring_enters: Counter,
+    /// Calls into the ring, or accepts, that failed.
+    pub network_faults: Counter,
+    closed: [Counter; CloseCause::ALL.len()],
+}
+
+impl GatewayCounters {
+    /// How many [`GatewayCounters::new`] adds.
+    pub const COUNT: usize = 11 + CloseCause::ALL.len();
+
+    /// Adds them all.
+    pub fn new(counters: &mut Counters) -> GatewayCounters {
+        let mut add = |name: &str| counters.add(&format!("gateway.{name}"));
+        GatewayCounters {
+            messages_in: add("messages_in"),
+            messages_out: add("messages_out"),
+            logins: add("logins"),
+            link_full: add("link_full"),
+            throttled: add("throttled"),
+            stream_full: add("stream_full"),
+            connections: add("connections"),
+            connections_refused: add("connections_refused"),
+            buffers_empty: add("buffers_empty"),
+            ring_enters: add("ring_enters"),
+            network_faults: add("network_faults"),
+            closed: CloseCause::ALL.map(|cause| add(&format!("closed.{}", cause.word()))),
+        }
+    }
+
+    /// Connections closed for `cause`.
+    pub fn closed(&self, cause: CloseCause) -> &Counter {
+        &self.closed[cause.index()]
+    }
+}
+
+/// A session as the gateway sees it.
+struct Place {
+    holder: Option<Holder>,
+    throttle: Throttle,
+    cancels_when_lost: bool,
+}
+
+/// See the file's head.
+pub struct Core {
+    /// What clients are sent.
+    pub streams: Streams,
+    /// What is counted.
+    pub counters: GatewayCounters,
+    inbound: Inbound,
+    commands: Sender<Command>,
+    attempts: Sender<LoginAttempt>,
+    name: SessionName,
+    places: Box<[Place]>,
+    /// Sessions whose loss the sequencer has not been told yet, each once.
+    lost: Vec<SessionId>,
+    /// Holders that a newer login has replaced and that do not know it yet.
+    superseded: Vec<Holder>,
+    now_ns: u64,
+    serial: u32,
+}
+
+impl Core {
+    /// For the sessions of `market` with streams built for it; `commands` leads to the sequencer, `attempts` to the
+    /// login desk. Cold.
+    pub fn new(
+        market: &Market,
+        streams: Streams,
+        commands: Sender<Command>,
+        attempts: Sender<LoginAttempt>,
+        rate: Rate,
+        counters: &mut Counters,
+    ) -> Core {
+        let place = |spec: &crate::types::SessionSpec| Place {
+            holder: None,
+            throttle: Throttle::new(rate.messages_per_second, rate.burst),
+            cancels_when_lost: spec.cancel_on_disconnect,
+        };
+        Core {
+            streams,
+            counters: GatewayCounters::new(counters),
+            inbound: Inbound::new(market),
+            commands,
+            attempts,
+            name: SessionName(market.session_name),
+            places: market.sessions.iter().map(place).collect(),
+            lost: Vec::with_capacity(market.sessions.len()),
+            superseded: Vec::with_capacity(market.sessions.len()),
+            now_ns: 0,
+            serial: 0,
+        }
+    }
+
+    /// The gateway's coarse time: some turns old, never goes back.
+    #[inline]
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// Moves the time on.
+    pub(super) fn set_now(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
+    }
+
+    /// Name of the trading session, as logins and their answers carry it.
+    pub fn session_name(&self) -> SessionName {
+        self.name
+    }
+
+    /// A number that tells a new connection from earlier ones with its name.
+    pub fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    /// Has a login checked; the answer comes to the transport's `on_login`. False when too many wait: close.
+    pub fn ask(&mut self, asker: Holder, credentials: Credentials) -> bool {
+        self.attempts.try_push(LoginAttempt { asker, credentials }).is_ok()
+    }
+
+    /// `holder` is live for `session` from now on; whoever held it before will be told.
+    pub fn claim(&mut self, session: SessionId, holder: Holder) {
+        self.counters.logins.add(1);
+        if let Some(before) = self.places[session.index()].holder.replace(holder) {
+            self.superseded.push(before);
+        }
+    }
+
+    /// `holder` is gone. If it still held `session` and the session wants it, its orders will be cancelled.
+    pub fn release(&mut self, session: SessionId, holder: Holder) {
+        let place = &mut self.places[session.index()];
+        if place.holder != Some(holder) {
+            return;
+        }
+        place.holder = None;
+        if place.cancels_when_lost && !self.streams.is_ended(session) && !self.lost.contains(&session) {
+            self.lost.push(session);
+        }
+    }
+
+    /// Who holds the session.
+    #[inline]
+    pub fn holder(&self, session: SessionId) -> Option<Holder> {
+        self.places[session.index()].holder
+    }
+
+    /// Sends a message of `session` on its way. Only [`Submission::Taken`] uses it up.
+    #[inline]
+    pub fn try_submit(&mut self, session: SessionId, message: &[u8]) -> Submission {
+        // A loss that waits goes first, or it would cancel what the session sent after coming back.
+        if !self.lost.is_empty() || !self.commands.has_room(1) {
+            self.counters.link_full.add(1);
+            return Submission::LinkFull;
+        }
+        let command = match self.inbound.to_command(message, session) {
+            Ok(command) => command,
+            Err(_) => return Submission::Malformed,
+        };
+        if !self.places[session.index()].throttle.try_take(self.now_ns) {
+            self.counters.throttled.add(1);
+            return Submission::Throttled;
+        }
+        let pushed = self.commands.try_push(command);
+        assert!(pushed.is_ok(), "a link with room takes a command");
+        self.counters.messages_in.add(1);
+        Submission::Taken
+    }
+
+    /// Tells the sequencer of lost sessions, as far as there is room.
+    #[inline]
+    pub(super) fn send_lost(&mut self) -> usize {
+        if self.lost.is_empty() { 0 } else { self.send_lost_now() }
+    }
+
+    #[cold]
+    fn send_lost_now(&mut self) -> usize {
+        let mut sent = 0;
+        while let Some(&session) = self.lost.last() {
+            if self.commands.try_push(self.inbound.session_lost(session)).is_err() {
+                break;
+            }
+            self.lost.pop();
+            sent += 1;
+        }
+        sent
+    }
+
+    /// The next connection that must learn that it was replaced.
+    pub(super) fn next_superseded(&mut self) -> Option<Holder> {
+        self.superseded.pop()
+    }
+}
+
+impl Inbound {
+    /// The command that cancels what `session` has open, because its connection is lost.
+    pub fn session_lost(&self, session: SessionId) -> Command {
+        let mut command = Command::new(CommandKind::SessionLost);
+        command.session = session;
+        (command.account, command.firm) = self.owner(session);
+        command
+    }
+}

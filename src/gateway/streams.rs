@@ -1,0 +1,269 @@
+//! The numbered streams: per session, every answer and notice of the day as the very bytes the client is sent.
+//!
+//! A stream is one run of SoupBinTCP Sequenced Data packets in memory taken at start, only ever appended to. A live
+//! connection is a position in it: sending is a slice from the position to the end, a replay after a login is the
+//! same with an earlier position, and nothing is encoded twice. Streams are a function of the reports, and these of the
+//! journal: [`Streams::digest`] lets a replay prove that it gave the same bytes.
+//!
+//! Owned by the gateway; built before it and filled from the journal at start. Hot: [`Streams::append`] and
+//! [`Streams::slice_from`], O(1). A full stream is an answer: the gateway then stops taking reports, egress stops,
+//! and in the end the clients are held back; the day's size of a stream is therefore a setting with a margin.
+
+use crate::gateway::outbound::Outbound;
+use crate::types::{Market, Report, ReportBody, SessionId};
+use crate::wire::ouch::MESSAGE_MAX;
+use crate::wire::soup::{self, HEADER_BYTES};
+
+/// Messages between two entries of a stream's index: finding a number walks at most so many packets.
+const INDEX_EVERY: u64 = 64;
+/// Room that an append wants, so that it can encode before it knows the length.
+const PACKET_BYTES_MAX: usize = HEADER_BYTES + MESSAGE_MAX;
+/// The shortest packet of a stream is a System Event; it bounds the number of index entries.
+const PACKET_BYTES_MIN: usize = HEADER_BYTES + 10;
+
+/// A stream has no room for another message. Nothing was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StreamFull(pub SessionId);
+
+impl std::fmt::Display for StreamFull {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the stream of session {} is full", self.0)
+    }
+}
+
+impl std::error::Error for StreamFull {}
+
+/// One session's stream.
+struct Stream {
+    bytes: Box<[u8]>,
+    end: usize,
+    /// Messages so far; the next one is number `count + 1`.
+    count: u64,
+    /// Where messages 1, 65, 129, ... begin.
+    index: Vec<u64>,
+    checksum: u32,
+    ended: bool,
+}
+
+/// The streams of all sessions.
+pub struct Streams {
+    outbound: Outbound,
+    streams: Box<[Stream]>,
+}
+
+impl Stream {
+    fn new(bytes: usize) -> Stream {
+        Stream {
+            // Written, not zeroed: zeroed memory would come untouched and fault page by page while trading.
+            bytes: vec![0xEE; bytes.max(PACKET_BYTES_MAX)].into_boxed_slice(),
+            end: 0,
+            count: 0,
+            index: Vec::with_capacity(bytes / (PACKET_BYTES_MIN * INDEX_EVERY as usize) + 2),
+            checksum: 0,
+            ended: false,
+        }
+    }
+
+    /// Takes in the message of `length` that already stands behind the place of its header.
+    #[inline]
+    fn close_packet(&mut self, length: usize) {
+        if self.count.is_multiple_of(INDEX_EVERY) {
+            self.index.push(self.end as u64);
+        }
+        let packet = &mut self.bytes[self.end..self.end + HEADER_BYTES + length];
+        packet[..HEADER_BYTES].copy_from_slice(&soup::sequenced_header(length));
+        self.checksum = crc32c::crc32c_append(self.checksum, packet);
+        self.end += packet.len();
+        self.count += 1;
+    }
+
+    /// Size of the packet at `position`, which is a packet's begin before the end.
+    #[inline]
+    fn packet_bytes(&self, position: usize) -> usize {
+        2 + usize::from(u16::from_be_bytes([self.bytes[position], self.bytes[position + 1]]))
+    }
+}
+
+impl Streams {
+    /// Empty streams for the sessions of `market`, each with room for `bytes_per_session`. Takes and touches all
+    /// memory. Cold.
+    pub fn new(market: &Market, bytes_per_session: usize) -> Streams {
+        let streams = market.sessions.iter().map(|_| Stream::new(bytes_per_session)).collect();
+        Streams { outbound: Outbound::new(market), streams }
+    }
+
+    /// Appends the message of `report` to its session's stream. Says whether there was one: some reports have
+    /// nothing to tell their client. A day's end also ends the stream.
+    /// Cost: one encoding and its checksum; hot.
+    /// # Errors
+    /// [`StreamFull`], and the stream is as before.
+    /// # Panics
+    /// The report's session is not of the market.
+    #[inline]
+    pub fn append(&mut self, report: &Report) -> Result<bool, StreamFull> {
+        let stream = &mut self.streams[report.session.index()];
+        let Some(room) = stream.bytes.get_mut(stream.end + HEADER_BYTES..stream.end + PACKET_BYTES_MAX) else {
+            return Err(StreamFull(report.session));
+        };
+        let Some(length) = self.outbound.encode(report, room) else { return Ok(false) };
+        stream.close_packet(length);
+        stream.ended |= report.body == ReportBody::DayEnd;
+        Ok(true)
+    }
+
+    /// Number the next message will have: 1 for the first.
+    #[inline]
+    pub fn next_sequence(&self, session: SessionId) -> u64 {
+        self.streams[session.index()].count + 1
+    }
+
+    /// Position behind the last message.
+    #[inline]
+    pub fn end(&self, session: SessionId) -> usize {
+        self.streams[session.index()].end
+    }
+
+    /// Whether the day has ended for the session: nothing more is appended.
+    #[inline]
+    pub fn is_ended(&self, session: SessionId) -> bool {
+        self.streams[session.index()].ended
+    }
+
+    /// Everything from `position` on: whole packets, when `position` is where one begins.
+    /// # Panics
+    /// `position` lies behind the end.
+    #[inline]
+    pub fn slice_from(&self, session: SessionId, position: usize) -> &[u8] {
+        let stream = &self.streams[session.index()];
+        &stream.bytes[position..stream.end]
+    }
+
+    /// The one packet that begins at `position`, `None` at the end. For transports that send message by message.
+    /// # Panics
+    /// `position` is not where a packet begins.
+    #[inline]
+    pub fn packet_at(&self, session: SessionId, position: usize) -> Option<&[u8]> {
+        let stream = &self.streams[session.index()];
+        (position < stream.end).then(|| &stream.bytes[position..position + stream.packet_bytes(position)])
+    }
+
+    /// Where message `sequence` begins; the end for the next one to come, `None` beyond it and for 0.
+    /// Cost: at most 63 packets walked; at logins only.
+    pub fn position_of(&self, session: SessionId, sequence: u64) -> Option<usize> {
+        let stream = &self.streams[session.index()];
+        if sequence == 0 || sequence > stream.count + 1 {
+            return None;
+        }
+        if sequence == stream.count + 1 {
+            return Some(stream.end);
+        }
+        let before = sequence - 1;
+        let mut position = stream.index[(before / INDEX_EVERY) as usize] as usize;
+        for _ in 0..before % INDEX_EVERY {
+            position += stream.packet_bytes(position);
+        }
+        Some(position)
+    }
+
+    /// All bytes of the session's stream.
+    pub fn bytes(&self, session: SessionId) -> &[u8] {
+        self.slice_from(session, 0)
+    }
+
+    /// Length (upper half, modulo 2^32) and CRC32C of all bytes: equal for equal streams.
+    pub fn digest(&self, session: SessionId) -> u64 {
+        let stream = &self.streams[session.index()];
+        (stream.end as u64) << 32 | u64::from(stream.checksum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fixture::{ALICE, BOB, market};
+    use crate::types::{
+        AccountId, CancelReason, Channel, Event, Nanos, Number, OrderReference, OrderTag, Party, Price, Quantity, Side,
+        Slot, UserRef,
+    };
+
+    fn cancel(session: SessionId, quantity: u32) -> Report {
+        // Every third order has a channel, so that packets differ in length.
+        let channel = if quantity.is_multiple_of(3) { Channel::named(1) } else { Channel::NONE };
+        let order = OrderTag { slot: Slot(0), user_ref: UserRef(1), session, account: AccountId(0), channel };
+        let event = Event::Canceled {
+            order,
+            reference: OrderReference(1),
+            side: Side::Buy,
+            price: Price(100),
+            quantity: Quantity(quantity),
+            leaves: Quantity(0),
+            reason: CancelReason::User,
+            displayed: true,
+        };
+        let body = ReportBody::Order(event, Party::Incoming);
+        Report { session, number: Number(u64::from(quantity)), time: Nanos(5), body }
+    }
+
+    fn day_end(session: SessionId) -> Report {
+        Report { session, number: Number(1), time: Nanos(5), body: ReportBody::DayEnd }
+    }
+
+    #[test]
+    fn every_number_is_found_where_its_packet_begins() {
+        let mut streams = Streams::new(&market(), 1 << 16);
+        let mut begins = Vec::new();
+        for quantity in 1..=500 {
+            begins.push(streams.end(ALICE));
+            assert_eq!(streams.append(&cancel(ALICE, quantity)), Ok(true));
+        }
+        for (before, begin) in begins.iter().enumerate() {
+            assert_eq!(streams.position_of(ALICE, before as u64 + 1), Some(*begin));
+        }
+        assert_eq!(streams.next_sequence(ALICE), 501);
+        assert_eq!(streams.position_of(ALICE, 501), Some(streams.end(ALICE)));
+        assert_eq!((streams.position_of(ALICE, 502), streams.position_of(ALICE, 0)), (None, None));
+        assert_eq!((streams.next_sequence(BOB), streams.bytes(BOB)), (1, &[][..]));
+        // Packet by packet it is the same bytes.
+        let (mut position, mut joined) = (0, Vec::new());
+        while let Some(packet) = streams.packet_at(ALICE, position) {
+            joined.extend_from_slice(packet);
+            position += packet.len();
+        }
+        assert_eq!(joined, streams.bytes(ALICE));
+    }
+
+    #[test]
+    fn a_full_stream_takes_nothing_and_keeps_what_it_has() {
+        let mut streams = Streams::new(&market(), 400);
+        let mut quantity = 0;
+        while streams.append(&cancel(ALICE, quantity + 1)) == Ok(true) {
+            quantity += 1;
+        }
+        let before = (streams.digest(ALICE), streams.next_sequence(ALICE));
+        assert!(quantity > 5);
+        assert_eq!(streams.append(&cancel(ALICE, 99)), Err(StreamFull(ALICE)));
+        assert_eq!((streams.digest(ALICE), streams.next_sequence(ALICE)), before);
+        assert_eq!(streams.append(&cancel(BOB, 1)), Ok(true), "each has room of its own");
+    }
+
+    #[test]
+    fn equal_reports_give_equal_digests_and_one_change_another() {
+        let filled = |last| {
+            let mut streams = Streams::new(&market(), 4096);
+            (1..=20).chain([last]).for_each(|quantity| assert!(streams.append(&cancel(ALICE, quantity)).is_ok()));
+            streams
+        };
+        let streams = filled(21);
+        assert_eq!(streams.digest(ALICE), filled(21).digest(ALICE));
+        assert_ne!(streams.digest(ALICE), filled(22).digest(ALICE));
+        assert_eq!(streams.digest(ALICE) as u32, crc32c::crc32c(streams.bytes(ALICE)));
+    }
+
+    #[test]
+    fn the_day_s_end_is_the_stream_s() {
+        let mut streams = Streams::new(&market(), 4096);
+        assert!(!streams.is_ended(ALICE));
+        assert_eq!(streams.append(&day_end(ALICE)), Ok(true));
+        assert!(streams.is_ended(ALICE) && !streams.is_ended(BOB));
+    }
+}

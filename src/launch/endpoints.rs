@@ -1,0 +1,70 @@
+//! Where a running exchange can be reached: written beside its log when it is ready, removed when it stops, so that
+//! tools on the host find ports that the system chose. Cold.
+
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+/// Addresses and socket paths.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// OUCH over SoupBinTCP.
+    pub orders: SocketAddr,
+    /// Shared-memory order entry, if it runs.
+    pub shared: Option<PathBuf>,
+    /// The operator's socket.
+    pub operator: PathBuf,
+    /// ITCH over MoldUDP64.
+    pub feed: SocketAddrV4,
+    /// Interface the feed is sent on.
+    pub feed_interface: Ipv4Addr,
+    /// Re-request server.
+    pub rerequest: SocketAddr,
+    /// Depth cache file.
+    pub depth: PathBuf,
+    /// Counters file.
+    pub counters: PathBuf,
+    /// Trading session's name on the wire.
+    pub session: String,
+}
+
+impl Endpoints {
+    fn path(directory: &Path) -> PathBuf {
+        directory.join("endpoints.json")
+    }
+
+    /// Writes them, whole or not at all.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&self, directory: &Path) -> io::Result<()> {
+        let unfinished = directory.join("endpoints.new");
+        std::fs::write(&unfinished, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(unfinished, Endpoints::path(directory))
+    }
+
+    /// Those of the exchange that runs in this directory.
+    ///
+    /// # Errors
+    /// None runs there.
+    pub fn read(directory: &Path) -> io::Result<Endpoints> {
+        let bytes = std::fs::read(Endpoints::path(directory))?;
+        serde_json::from_slice(&bytes).map_err(io::Error::from)
+    }
+
+    /// The exchange has stopped. A file that is gone already is as good.
+    pub fn remove(directory: &Path) {
+        let _gone_already = std::fs::remove_file(Endpoints::path(directory));
+    }
+
+    /// Lines for people.
+    pub fn lines(&self) -> Vec<String> {
+        let shared = self.shared.as_ref().map_or("off".to_owned(), |path| path.display().to_string());
+        vec![
+            format!("orders     tcp {}, shared memory {shared}", self.orders),
+            format!("feed       {} on {}, re-requests {}", self.feed, self.feed_interface, self.rerequest),
+            format!("operator   {}", self.operator.display()),
+        ]
+    }
+}

@@ -1,0 +1,206 @@
+//! The composition root: opens, recovers, builds links and agents, places and runs them, and stops in reverse.
+//!
+//! Nothing else in the crate ties stages together, so this is where the whole path can be read: [`Exchange::open`]
+//! rebuilds the state from the log, hands OMS, books, streams and feed to their agents, and gives each link its two
+//! ends. Cold but for what it starts. A stop drains: the edge takes nothing more, the stages finish what is under
+//! way, and then each agent's end is written down, so that a replay can be held against it.
+
+pub mod closing;
+pub mod endpoints;
+pub mod fault;
+pub mod placement;
+pub mod rebuild;
+pub mod replayed;
+pub mod stages;
+pub mod status;
+pub mod twin;
+pub mod watched;
+
+pub use fault::LaunchFault;
+
+use crate::config::Config;
+use crate::os::{affinity, signal};
+use crate::runtime::idle::IdleStrategy;
+use crate::runtime::link::MarkReader;
+use crate::runtime::runner::{Runner, StopFlag, ThreadPlan};
+use crate::types::Number;
+use closing::Closing;
+use endpoints::Endpoints;
+use placement::Plan;
+use stages::{Ends, Stages};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often the foreground looks whether it shall stop.
+const WATCH_PERIOD: Duration = Duration::from_millis(20);
+/// How long a stop waits for what is under way; a stage that has not finished by then has failed.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Pause of the cold agents (logins, operator) between two looks.
+const COLD_PAUSE: Duration = Duration::from_micros(500);
+
+/// A running exchange.
+pub struct Exchange {
+    hot: Runner,
+    cold: Runner,
+    /// Ends the run; the operator's stop and signals raise it.
+    stop: StopFlag,
+    /// Ends the intake: gateways take no more input.
+    closed: StopFlag,
+    committed: MarkReader,
+    delivered: MarkReader,
+    ends: Arc<Ends>,
+    endpoints: Endpoints,
+    announcement: Vec<String>,
+    config: Config,
+}
+
+impl Exchange {
+    /// Recovers and starts. Returns when every agent works.
+    ///
+    /// # Errors
+    /// A journal that cannot be continued, a machine that refuses memory, sockets or threads, a placement that does
+    /// not fit it. Nothing is left running.
+    pub fn open(config: Config) -> Result<Exchange, LaunchFault> {
+        let directory = &config.directory;
+        std::fs::create_dir_all(directory)
+            .map_err(LaunchFault::system("creating the directory", directory.display()))?;
+        let stages = Stages::build(&config)?;
+        let allowed = affinity::allowed().map_err(LaunchFault::system("reading the cores", "this process may use"))?;
+        let names: Vec<String> = stages.hot.iter().map(|agent| agent.name().to_owned()).collect();
+        let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
+        let mut announcement = announcement(&config, &stages, &plan);
+        let Stages { hot, cold, stop, closed, committed, delivered, ends, endpoints, .. } = stages;
+        let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
+        let cold = vec![ThreadPlan { name: "cold".into(), core: None, agents: cold }];
+        let cold = Runner::spawn(cold, IdleStrategy::Sleep(COLD_PAUSE), StopFlag::new()).map_err(thread_fault)?;
+        announcement.extend(hot.placements().iter().map(|placement| format!("thread     {placement}")));
+        endpoints.write(directory).map_err(LaunchFault::system("writing the endpoints into", directory.display()))?;
+        Ok(Exchange { hot, cold, stop, closed, committed, delivered, ends, endpoints, announcement, config })
+    }
+
+    /// What to tell people at start: lines of what was found, chosen and taken.
+    pub fn announcement(&self) -> &[String] {
+        &self.announcement
+    }
+
+    /// Where clients reach it.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Raising it ends [`Exchange::run`].
+    pub fn stop_flag(&self) -> StopFlag {
+        self.stop.clone()
+    }
+
+    /// Waits in the foreground until the operator, a signal or [`Exchange::stop_flag`] asks for the end; then stops.
+    ///
+    /// # Errors
+    /// A stage that failed meanwhile, or did not finish what was under way.
+    pub fn run(self) -> Result<Closing, LaunchFault> {
+        signal::watch_termination().map_err(LaunchFault::system("watching", "termination signals"))?;
+        let failed = self.hot.stop_flag().clone();
+        while !self.stop.is_requested() && !failed.is_requested() && !signal::termination_requested() {
+            std::thread::sleep(WATCH_PERIOD);
+        }
+        self.close()
+    }
+
+    /// Stops in reverse: intake, then what is under way, then the threads; writes down how it ended.
+    ///
+    /// # Errors
+    /// As [`Exchange::run`].
+    pub fn close(self) -> Result<Closing, LaunchFault> {
+        let Exchange { hot, cold, closed, committed, delivered, ends, config, .. } = self;
+        closed.request();
+        let drained = drain(&hot, &committed, &delivered);
+        hot.stop_flag().request();
+        hot.join().map_err(thread_fault)?;
+        cold.stop_flag().request();
+        cold.join().map_err(thread_fault)?;
+        Endpoints::remove(&config.directory);
+        drained?;
+        let closing = ends.closing(Number(committed.value()), &config.market);
+        closing.write(&config.directory).map_err(LaunchFault::system("writing", "closing.json"))?;
+        Ok(closing)
+    }
+}
+
+/// Waits until the last record's outputs have left egress and nothing new has come for a while.
+fn drain(hot: &Runner, committed: &MarkReader, delivered: &MarkReader) -> Result<(), LaunchFault> {
+    let started = Instant::now();
+    let mut quiet_since = Instant::now();
+    let mut last = committed.value();
+    while quiet_since.elapsed() < 5 * WATCH_PERIOD {
+        std::thread::sleep(WATCH_PERIOD);
+        let now = committed.value();
+        if now != last || delivered.value() != now {
+            quiet_since = Instant::now();
+            last = now;
+        }
+        if hot.stop_flag().is_requested() {
+            return Ok(());
+        }
+        if started.elapsed() > DRAIN_MAX {
+            let (to, from) = (delivered.value(), now);
+            return Err(LaunchFault::Thread(format!("stopping: outputs stand at record {to} of {from}")));
+        }
+    }
+    Ok(())
+}
+
+fn threads(plan: &Plan, agents: Vec<Box<dyn crate::runtime::agent::Agent>>) -> Vec<ThreadPlan> {
+    let mut agents: Vec<_> = agents.into_iter().map(Some).collect();
+    let mut taken = |name: &String| {
+        let at = agents.iter().position(|a| a.as_ref().is_some_and(|a| a.name() == name));
+        at.and_then(|at| agents[at].take()).expect("the plan places each agent once")
+    };
+    let thread = |planned: &placement::PlannedThread| ThreadPlan {
+        name: match planned.agents.as_slice() {
+            [only] => only.clone(),
+            _ => "hot".to_owned(),
+        },
+        core: planned.core,
+        agents: planned.agents.iter().map(&mut taken).collect(),
+    };
+    plan.threads.iter().map(thread).collect()
+}
+
+fn thread_fault(fault: crate::runtime::runner::RunnerFault) -> LaunchFault {
+    LaunchFault::Thread(fault.to_string())
+}
+
+fn announcement(config: &Config, stages: &Stages, plan: &Plan) -> Vec<String> {
+    let market = &config.market;
+    let mebibytes = |bytes: usize| bytes.div_ceil(1 << 20);
+    let streams = config.gateway.stream_bytes * market.sessions.len();
+    let mut lines = vec![
+        format!(
+            "exchange   {}: {} tickers, {} accounts, {} logins, {} matcher(s)",
+            String::from_utf8_lossy(&market.session_name),
+            market.tickers.len(),
+            market.accounts.len(),
+            market.sessions.len(),
+            market.matchers
+        ),
+        format!("journal    {}", stages.journal_line),
+        format!(
+            "memory     log {} MiB, streams {} MiB, feed {} MiB, books and orders {} MiB",
+            mebibytes(config.journal.log_bytes),
+            mebibytes(streams),
+            mebibytes(config.feed.store_bytes),
+            mebibytes(stages.engine_bytes),
+        ),
+        format!("network    {}", stages.network_line),
+    ];
+    lines.extend(stages.endpoints.lines());
+    lines.push(format!("placement  {}; {}", plan.reason, plan.idle));
+    lines.extend(stages.notes.iter().map(|note| format!("note       {note}")));
+    lines
+}
+
+/// Where the files of a partition lie.
+pub fn counters_path(config: &Config) -> PathBuf {
+    config.directory.join("counters")
+}

@@ -1,0 +1,347 @@
+//! Builds every stage and every link between them. Cold.
+//!
+//! Read it top-down: recover the log into the stores and the twin; make the links; give each agent its ends. The
+//! order of `hot` is the order of an order's way, which is also the order of turns when they share a thread: what
+//! one agent pushes, the next pops in the same round.
+
+use super::LaunchFault;
+use super::closing::Closing;
+use super::endpoints::Endpoints;
+use super::rebuild::{Rebuilt, rebuild};
+use super::replayed::Stores;
+use super::watched::Watched;
+use super::{counters_path, status};
+use crate::config::{Config, Engine};
+use crate::egress::{Egress, EgressLinks, one_gateway};
+use crate::engine::book::{EVENTS_MAX, Shard};
+use crate::feed::{DepthCache, FeedOptions, FeedStream, Publisher};
+use crate::gateway::agent::{Gateway, SteadyClock};
+use crate::gateway::core::{Core, Rate};
+use crate::gateway::login::{LoginDesk, Passwords};
+use crate::gateway::net;
+use crate::gateway::operator::{Operator, OperatorLinks};
+use crate::gateway::session::SessionTimes;
+use crate::gateway::shared::{Shared, SharedOptions};
+use crate::gateway::tcp::{Tcp, TcpOptions};
+use crate::journal::{LogWriter, TailState};
+use crate::matcher::Matcher;
+use crate::os::clock::{Clock, SystemClock};
+use crate::os::udp::MulticastOut;
+use crate::runtime::agent::Agent;
+use crate::runtime::counters::Counters;
+use crate::runtime::link::{MarkReader, Receiver, Sender, bounded, mark};
+use crate::runtime::runner::StopFlag;
+use crate::runtime::shared_ring::SLOT_BYTES;
+use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, TimeSource};
+use crate::types::{Command, Market, Nanos, Number, Report, Sequenced, SessionId};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+/// Most counters of one exchange: the fixed ones, and some for each matcher.
+const COUNTERS_MAX: usize = 256;
+/// Commands between the edge and the sequencer: some turns of one gateway.
+const COMMANDS_LINK: usize = 256;
+/// Records on their way to a matcher or to egress.
+const RECORDS_LINK: usize = 512;
+/// Events from a matcher: a whole buffer and as much again, so that one is drained while the next is filled.
+const EVENTS_LINK: usize = 4 * EVENTS_MAX;
+/// Reports and public facts on their way to the edge.
+const OUTWARD_LINK: usize = 1_024;
+/// Logins and operator's requests: people and reconnects.
+const COLD_LINK: usize = 64;
+/// Price levels the depth cache keeps a side; beyond it the far ones are forgotten and counted.
+const CACHE_LEVELS_MAX: usize = 1 << 16;
+
+const _: () = assert!(EVENTS_LINK > EVENTS_MAX, "a matcher waits for room for a whole buffer");
+
+/// All that runs, before it is placed on threads.
+pub struct Stages {
+    /// Hot agents, in the order of an order's way.
+    pub hot: Vec<Box<dyn Agent>>,
+    /// Cold agents.
+    pub cold: Vec<Box<dyn Agent>>,
+    /// The operator asks for the end.
+    pub stop: StopFlag,
+    /// The intake ends.
+    pub closed: StopFlag,
+    /// Highest committed record.
+    pub committed: MarkReader,
+    /// Highest record whose outputs have left egress.
+    pub delivered: MarkReader,
+    /// How each stage ended.
+    pub ends: Arc<Ends>,
+    /// Where it is reached.
+    pub endpoints: Endpoints,
+    /// What the network engine is and why.
+    pub network_line: String,
+    /// What the journal is and held.
+    pub journal_line: String,
+    /// What fell back, each said once.
+    pub notes: Vec<String>,
+    /// Memory of books and order tables.
+    pub engine_bytes: usize,
+}
+
+/// Digests of the stages, each written by its own thread as the last thing it does.
+#[derive(Default)]
+pub struct Ends(Mutex<Parts>);
+
+#[derive(Default, Clone)]
+struct Parts {
+    oms: u64,
+    shards: Vec<u64>,
+    streams: Vec<(u64, u64)>,
+    feed: (u64, u64),
+}
+
+impl Ends {
+    fn note(&self, change: impl FnOnce(&mut Parts)) {
+        change(&mut self.0.lock().expect("no agent panics while it writes its end"));
+    }
+
+    /// The end of the run after `number`.
+    pub fn closing(&self, number: Number, market: &Market) -> Closing {
+        let parts = self.0.lock().expect("no agent panics while it writes its end").clone();
+        Closing::of(number, parts.oms, parts.shards.into_iter(), market, parts.streams.into_iter(), parts.feed)
+    }
+}
+
+/// The system's clock for record times.
+struct RecordTime(SystemClock);
+
+impl TimeSource for RecordTime {
+    #[inline]
+    fn now(&mut self) -> Nanos {
+        Nanos(self.0.now())
+    }
+}
+
+/// The links between the stages, both ends, before they are handed out.
+struct Links {
+    to_matchers: Vec<(Sender<Sequenced>, Receiver<Sequenced>)>,
+}
+
+impl Stages {
+    /// Recovers the log and builds everything on it. Takes all memory and binds all sockets.
+    ///
+    /// # Errors
+    /// See [`LaunchFault`].
+    pub fn build(config: &Config) -> Result<Stages, LaunchFault> {
+        let market = &config.market;
+        let matchers = usize::from(market.matchers);
+        let mut notes = Vec::new();
+        let mut counters = Counters::create(&counters_path(config), COUNTERS_MAX)
+            .map_err(LaunchFault::system("creating the counters file in", config.directory.display()))?;
+        let depth_path = config.directory.join("depth");
+        let cache = DepthCache::create(&depth_path, market, CACHE_LEVELS_MAX)
+            .map_err(LaunchFault::system("creating the depth cache", depth_path.display()))?;
+        let mut stores = Stores::new(config, FeedStream::new(market, config.feed.store_bytes, Some(cache)));
+        let Rebuilt { twin, writer, last, tail, engine_bytes } = rebuild(config, &mut stores)?;
+        let Stores { streams, feed, .. } = stores;
+        let journal_line = journal_line(&writer, tail.as_ref(), last.0);
+        if !writer.is_locked() {
+            notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
+        }
+        let (oms, shards) = twin.into_parts();
+
+        let (stop, closed) = (StopFlag::new(), StopFlag::new());
+        let (mut committed, committed_reader) = mark();
+        let (mut delivered, delivered_reader) = mark();
+        committed.set(last.0.0);
+        delivered.set(last.0.0);
+        let (command_in, command_out) = bounded::<Command>(COMMANDS_LINK);
+        let (operator_in, operator_out) = bounded::<Command>(COLD_LINK);
+        let (echo_in, echo_out) = bounded::<Sequenced>(COLD_LINK);
+        let (pages_wanted_in, pages_wanted_out) = bounded(COLD_LINK);
+        let (pages_in, pages_out) = bounded(market.tickers.len());
+        let (outcome_in, outcome_out) = bounded(OUTWARD_LINK);
+        let (ticket_in, ticket_out) = bounded(RECORDS_LINK);
+        let (report_in, report_out) = bounded::<Report>(OUTWARD_LINK);
+        let (public_in, public_out) = bounded(OUTWARD_LINK);
+        let links = Links { to_matchers: (0..matchers).map(|_| bounded(RECORDS_LINK)).collect() };
+        let (to_matchers, from_sequencer): (Vec<_>, Vec<_>) = links.to_matchers.into_iter().unzip();
+        let (events_in, events_out): (Vec<_>, Vec<_>) = (0..matchers).map(|_| bounded(EVENTS_LINK)).unzip();
+
+        let ends = Arc::new(Ends::default());
+        ends.note(|parts| parts.shards = vec![0; matchers]);
+        let mut hot: Vec<Box<dyn Agent>> = Vec::new();
+
+        // The edge: TCP and shared memory over the same streams, logins checked by a cold thread.
+        let (attempts_in, attempts_out) = bounded(COLD_LINK);
+        let (answers_in, answers_out) = bounded(COLD_LINK);
+        let rate = Rate {
+            messages_per_second: config.gateway.throttle_per_second,
+            burst: config.gateway.throttle_per_second.div_ceil(10),
+        };
+        let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters);
+        let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, SteadyClock);
+        let (tcp, orders, network_line) = tcp(config)?;
+        gateway.add(tcp);
+        let shared_path = config.gateway.shared_memory.then(|| config.directory.join("orders.sock"));
+        if let Some(path) = &shared_path {
+            let options = SharedOptions {
+                slots: config.gateway.ring_bytes / SLOT_BYTES,
+                lag_bytes_max: config.gateway.lag_bytes_max,
+                connections_max: config.gateway.connections_max,
+                ..SharedOptions::new(path.clone())
+            };
+            let shared = Shared::open(options, &mut counters)
+                .map_err(LaunchFault::system("listening on", path.display()))?;
+            gateway.add(Box::new(shared));
+        }
+        let noted = Arc::clone(&ends);
+        let sessions = market.sessions.len() as u16;
+        hot.push(Box::new(Watched::new(gateway, move |gateway: &Gateway<SteadyClock>| {
+            let streams = &gateway.core().streams;
+            let end = |s| (streams.next_sequence(s) - 1, streams.digest(s));
+            noted.note(|parts| parts.streams = (0..sessions).map(SessionId).map(end).collect());
+        })));
+
+        // The one order of events.
+        let sequencer_links = SequencerLinks {
+            inputs: vec![command_out, operator_out],
+            outcomes: outcome_out,
+            matchers: to_matchers,
+            tickets: ticket_in,
+            echoes: echo_in,
+            committed,
+            closed: closed.clone(),
+            pages_wanted: pages_wanted_out,
+            pages: pages_in,
+        };
+        let sequencer_counters = SequencerCounters::new(&mut counters);
+        let time = RecordTime(SystemClock);
+        let sequencer = Sequencer::new(oms, writer, time, last, market, sequencer_links, sequencer_counters);
+        let noted = Arc::clone(&ends);
+        hot.push(Box::new(Watched::new(sequencer, move |sequencer: &Sequencer<RecordTime>| {
+            let digest = sequencer.oms().digest();
+            noted.note(|parts| parts.oms = digest);
+        })));
+
+        // Matching.
+        for (index, ((shard, commands), events)) in shards.into_iter().zip(from_sequencer).zip(events_in).enumerate() {
+            let executed = counters.add(&format!("matcher.{index}.executed"));
+            let matcher = Matcher::new(index, shard, commands, events, executed);
+            let noted = Arc::clone(&ends);
+            hot.push(Box::new(Watched::new(matcher, move |matcher: &Matcher| {
+                let digest = Shard::digest(matcher.shard());
+                noted.note(|parts| parts.shards[index] = digest);
+            })));
+        }
+
+        // The way out.
+        let egress_links = EgressLinks {
+            tickets: ticket_out,
+            matchers: events_out,
+            outcomes: outcome_in,
+            gateways: vec![report_in],
+            feed: public_in,
+            committed: committed_reader.clone(),
+            delivered,
+        };
+        let events = counters.add("egress.events");
+        hot.push(Box::new(Egress::new(egress_links, one_gateway(market.sessions.len()), events)));
+
+        // The feed.
+        let options = FeedOptions {
+            destination: SocketAddr::V4(config.feed.group),
+            multicast: MulticastOut {
+                interface: config.feed.interface,
+                ttl: u32::from(config.feed.ttl),
+                loopback: true,
+            },
+            requests: SocketAddr::V4(config.feed.rerequest),
+            ..FeedOptions::default()
+        };
+        let publisher = Publisher::new(feed, &options, public_out, &mut counters)
+            .map_err(LaunchFault::system("opening the feed's sockets for", config.feed.group))?;
+        let rerequest =
+            publisher.request_address().map_err(LaunchFault::system("asking for the address of", "re-requests"))?;
+        let noted = Arc::clone(&ends);
+        hot.push(Box::new(Watched::new(publisher, move |publisher: &Publisher| {
+            let store = publisher.stream().store();
+            noted.note(|parts| parts.feed = (store.count(), store.digest()));
+        })));
+
+        // Cold: logins and the operator.
+        let passwords = Passwords::new(market, &config.password_hashes)
+            .map_err(|bad| LaunchFault::Configuration(bad.to_string()))?;
+        let desk = LoginDesk::new(market, passwords, SteadyClock, attempts_out, answers_in, &mut counters);
+        let operator_path = config.directory.join("operator.sock");
+        let endpoints = Endpoints {
+            orders,
+            shared: shared_path,
+            operator: operator_path.clone(),
+            feed: config.feed.group,
+            feed_interface: config.feed.interface,
+            rerequest,
+            depth: depth_path,
+            counters: counters_path(config),
+            session: String::from_utf8_lossy(&market.session_name).into_owned(),
+        };
+        let source = status::Status::new(
+            config,
+            endpoints.clone(),
+            status::StatusLinks {
+                committed: committed_reader.clone(),
+                delivered: delivered_reader.clone(),
+                pages_wanted: pages_wanted_in,
+                pages: pages_out,
+            },
+        );
+        let operator_links = OperatorLinks { commands: operator_in, committed: echo_out };
+        let operator = Operator::open(&operator_path, market, operator_links, source, SteadyClock, stop.clone())
+            .map_err(LaunchFault::system("listening on", operator_path.display()))?;
+        let cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+
+        Ok(Stages {
+            hot,
+            cold,
+            stop,
+            closed,
+            committed: committed_reader,
+            delivered: delivered_reader,
+            ends,
+            endpoints,
+            network_line,
+            journal_line,
+            notes,
+            engine_bytes,
+        })
+    }
+}
+
+/// The TCP transport, where it listens, and which engine serves it.
+fn tcp(config: &Config) -> Result<(Box<dyn crate::gateway::core::Transport>, SocketAddr, String), LaunchFault> {
+    let gateway = &config.gateway;
+    let failed = || LaunchFault::system("listening on", gateway.listen);
+    let listener = net::listen(gateway.listen, net::SocketOptions::default()).map_err(failed())?;
+    let address = listener.local_addr().map_err(failed())?;
+    let engine = match gateway.engine {
+        Engine::Auto => net::Engine::Auto,
+        Engine::Uring => net::Engine::Uring,
+        Engine::Plain => net::Engine::Plain,
+    };
+    let (network, choice) = net::open(listener, engine, gateway.connections_max);
+    let options = TcpOptions {
+        connections_max: gateway.connections_max,
+        times: SessionTimes {
+            login_ns: u64::from(gateway.login_ms_max) * 1_000_000,
+            silence_ns: u64::from(gateway.silence_ms_max) * 1_000_000,
+            ..SessionTimes::default()
+        },
+        lag_bytes_max: gateway.lag_bytes_max,
+    };
+    Ok((Box::new(Tcp::new(network, options)), address, choice.to_string()))
+}
+
+fn journal_line(writer: &LogWriter, tail: Option<&TailState>, last: Number) -> String {
+    let room = writer.free_records();
+    match tail {
+        None => format!("new log, room for {room} records; an acknowledged order survives the process' crash"),
+        Some(TailState::Clean) => format!("{last} records replayed, room for {room} more; its end was clean"),
+        Some(TailState::Torn(torn)) => {
+            format!("{last} records replayed, room for {room} more; a torn tail was cut and kept: {torn:?}")
+        }
+    }
+}

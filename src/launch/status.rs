@@ -1,0 +1,124 @@
+//! What an operator can look at: how far the stages are, the counters, an account's portfolio. Cold.
+//!
+//! The operator's agent asks; the answers come from the mapped counters, the marks of the stages, and, for a
+//! portfolio, from the sequencer itself, which sends an account's pages when it is asked to.
+
+use super::endpoints::Endpoints;
+use crate::config::Config;
+use crate::engine::oms::Position;
+use crate::gateway::operator::StatusSource;
+use crate::runtime::counters::Counters;
+use crate::runtime::link::{MarkReader, Receiver, Sender};
+use crate::sequencer::AccountPage;
+use crate::types::{AccountId, Market};
+use serde_json::{Map, Value, json};
+use std::time::{Duration, Instant};
+
+/// How long an answer of the sequencer may take; it is turned all the time, so that only a stopped one does not.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+
+/// The ends the status needs.
+pub struct StatusLinks {
+    /// Highest committed record.
+    pub committed: MarkReader,
+    /// Highest record whose outputs have left.
+    pub delivered: MarkReader,
+    /// Asks for an account.
+    pub pages_wanted: Sender<AccountId>,
+    /// Its pages.
+    pub pages: Receiver<AccountPage>,
+}
+
+/// Answers an operator's questions.
+pub struct Status {
+    market: Market,
+    endpoints: Endpoints,
+    links: StatusLinks,
+    started: Instant,
+}
+
+impl Status {
+    /// For a running exchange.
+    pub fn new(config: &Config, endpoints: Endpoints, links: StatusLinks) -> Status {
+        Status { market: config.market.clone(), endpoints, links, started: Instant::now() }
+    }
+
+    /// The pages of an account at one moment; none when the sequencer does not answer in time.
+    fn pages(&mut self, account: AccountId) -> Option<Vec<AccountPage>> {
+        while self.links.pages.pop().is_some() {}
+        self.links.pages_wanted.try_push(account).ok()?;
+        let asked = Instant::now();
+        let mut pages = Vec::with_capacity(self.market.tickers.len());
+        while pages.len() < self.market.tickers.len() {
+            match self.links.pages.pop() {
+                Some(page) => pages.push(page),
+                None if asked.elapsed() > ANSWER_MAX => return None,
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        Some(pages)
+    }
+
+    fn shown(&self, account: AccountId, pages: &[AccountPage]) -> Value {
+        let (name, view) = (&self.market.accounts[account.index()].name, pages[0].view);
+        let positions: Vec<Value> = pages
+            .iter()
+            .filter(|page| is_used(&page.position))
+            .map(|page| {
+                let position = page.position;
+                json!({
+                    "ticker": self.market.tickers[page.ticker.index()].symbol.text(),
+                    "quantity": position.quantity,
+                    "average": position.average.to_string(),
+                    "mark": position.mark.to_string(),
+                    "realised": position.realised.to_string(),
+                    "unrealised": position.unrealised.to_string(),
+                    "open_buys": position.open_buys,
+                    "open_sells": position.open_sells,
+                })
+            })
+            .collect();
+        json!({
+            "account": name,
+            "cash": view.cash.to_string(),
+            "fees": view.fees.to_string(),
+            "realised": view.realised.to_string(),
+            "unrealised": view.unrealised.to_string(),
+            "reserved": view.reserved.to_string(),
+            "open_orders": view.open_orders,
+            "gross_exposure": view.gross_exposure.to_string(),
+            "killed": view.killed,
+            "positions": positions,
+        })
+    }
+}
+
+/// Whether the account has anything to do with the ticker.
+fn is_used(position: &Position) -> bool {
+    position.quantity != 0 || position.realised.0 != 0 || position.open_buys + position.open_sells != 0
+}
+
+impl StatusSource for Status {
+    fn status(&mut self) -> Value {
+        let counters: Map<String, Value> = Counters::read(&self.endpoints.counters)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, value)| (name, json!(value)))
+            .collect();
+        json!({
+            "session": self.endpoints.session,
+            "seconds": self.started.elapsed().as_secs(),
+            "committed": self.links.committed.value(),
+            "delivered": self.links.delivered.value(),
+            "endpoints": self.endpoints,
+            "counters": counters,
+        })
+    }
+
+    fn portfolio(&mut self, account: AccountId) -> Value {
+        match self.pages(account) {
+            Some(pages) => self.shown(account, &pages),
+            None => json!({"error": "the sequencer does not answer; ask again"}),
+        }
+    }
+}

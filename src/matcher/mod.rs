@@ -1,0 +1,99 @@
+//! The matching stage: one agent a shard, hot. Pops a record, lets the shard's books execute it, pushes the events.
+//!
+//! The shard says when a record made more events than one buffer holds; the agent then passes those on and lets it
+//! go on in its next turn, so that a sweep through a deep book needs no unbounded memory and other agents of the
+//! thread get their turns. A record is taken only when a whole buffer of events fits the link: a full link stops
+//! the intake here and, through the links before it, at the edge. The last event of a record is marked, and a record
+//! that changes nothing here sends one `Nothing`, because egress waits for the mark.
+
+use crate::engine::book::{EVENTS_MAX, Events, Progress, Shard};
+use crate::runtime::agent::Agent;
+use crate::runtime::counters::Counter;
+use crate::runtime::link::{Receiver, Sender};
+use crate::types::{Event, Number, Sequenced, Stamped, TickerId};
+
+/// Records taken in one turn at most, so that agents sharing the thread wait a bounded time.
+const RECORDS_A_TURN_MAX: usize = 32;
+
+/// One matching shard on its way through the records.
+pub struct Matcher {
+    name: String,
+    shard: Shard,
+    commands: Receiver<Sequenced>,
+    events: Sender<Stamped>,
+    out: Events,
+    /// The record that has more to say, if any.
+    unfinished: Option<Number>,
+    executed: Counter,
+}
+
+impl Matcher {
+    /// Shape: `events` must hold at least one whole buffer.
+    ///
+    /// # Panics
+    /// When the link of events is smaller than one buffer: nothing would ever be taken.
+    pub fn new(
+        index: usize,
+        shard: Shard,
+        commands: Receiver<Sequenced>,
+        events: Sender<Stamped>,
+        executed: Counter,
+    ) -> Matcher {
+        assert!(events.capacity() > EVENTS_MAX, "the link of events holds a whole buffer and its mark");
+        Matcher {
+            name: format!("matcher.{index}"),
+            shard,
+            commands,
+            events,
+            out: Events::new(),
+            unfinished: None,
+            executed,
+        }
+    }
+
+    /// The shard, to compare with another after the run.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    /// Passes on what the buffer holds; the caller made sure that it fits. `done` marks the last.
+    fn flush(&mut self, number: Number, done: bool) {
+        let count = self.out.len();
+        for (index, &(ticker, event)) in self.out.iter().enumerate() {
+            push(&mut self.events, Stamped { number, ticker, last: done && index + 1 == count, event });
+        }
+        if done && count == 0 {
+            push(&mut self.events, Stamped { number, ticker: TickerId::ALL, last: true, event: Event::Nothing });
+        }
+        self.unfinished = if done { None } else { Some(number) };
+    }
+}
+
+fn push(events: &mut Sender<Stamped>, stamped: Stamped) {
+    let pushed = events.try_push(stamped);
+    assert!(pushed.is_ok(), "room for a whole buffer was seen before the record was executed");
+}
+
+impl Agent for Matcher {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn work(&mut self) -> usize {
+        for taken in 0..RECORDS_A_TURN_MAX {
+            if self.events.free() <= EVENTS_MAX {
+                return taken;
+            }
+            let (number, progress) = match self.unfinished {
+                Some(number) => (number, self.shard.resume(&mut self.out)),
+                None => {
+                    let Some(record) = self.commands.pop() else { return taken };
+                    self.executed.add(1);
+                    (record.number, self.shard.execute(&record, &mut self.out))
+                }
+            };
+            self.flush(number, progress == Progress::Done);
+        }
+        RECORDS_A_TURN_MAX
+    }
+}

@@ -1,0 +1,258 @@
+//! The sequencing stage: one hot agent that owns the OMS, the risk state and the writing end of the log.
+//!
+//! It takes commands from the gateways and the operator in bounded turns, lets the OMS decide, gives each the next
+//! number and a time above the one before, appends it with its verdict, and sends it on: an accepted one to its
+//! matcher, every one as a ticket to egress. What the OMS ignores (a resent request, a cancel of an order that is
+//! gone) is no record. Fills come back from egress in number order and are applied first in each turn.
+//!
+//! Nothing is taken while a link ahead or the log has no room, so that a command popped here is always carried
+//! through: nothing is dropped and nothing blocks. The commit mark moves as soon as the record is in the log, which
+//! outlives the process; safer promises move it from elsewhere.
+
+use crate::engine::oms::{AccountView, Decision, Oms, Position, Route};
+use crate::journal::LogWriter;
+use crate::runtime::agent::Agent;
+use crate::runtime::counters::{Counter, Counters};
+use crate::runtime::link::{MarkWriter, Receiver, Sender};
+use crate::runtime::runner::StopFlag;
+use crate::types::{
+    AccountId, Command, CommandKind, Market, Nanos, Number, Outcome, Sequenced, SessionId, Ticket, TickerId, Verdict,
+};
+
+/// Commands taken from one input in one turn at most: the bound on what one gateway can put before another.
+const COMMANDS_A_TURN_MAX: usize = 32;
+/// Outcomes applied in one turn at most.
+const OUTCOMES_A_TURN_MAX: usize = 512;
+
+/// Where record times come from. The sequencer makes them rise.
+pub trait TimeSource: Send {
+    /// Now.
+    fn now(&mut self) -> Nanos;
+}
+
+/// The ends of the links the sequencer holds.
+pub struct SequencerLinks {
+    /// Commands: one for each gateway, and the operator's.
+    pub inputs: Vec<Receiver<Command>>,
+    /// Events on their way back to the OMS.
+    pub outcomes: Receiver<Outcome>,
+    /// One for each matcher.
+    pub matchers: Vec<Sender<Sequenced>>,
+    /// To egress.
+    pub tickets: Sender<Ticket>,
+    /// The operator hears of each of its records.
+    pub echoes: Sender<Sequenced>,
+    /// Highest committed number.
+    pub committed: MarkWriter,
+    /// Raised when no more input is to be taken: the exchange is about to stop.
+    pub closed: StopFlag,
+    /// Accounts somebody wants to see.
+    pub pages_wanted: Receiver<AccountId>,
+    /// The answers: a page for each ticker.
+    pub pages: Sender<AccountPage>,
+}
+
+/// An account and one of its positions, as the OMS has them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccountPage {
+    /// Which account.
+    pub account: AccountId,
+    /// Its money.
+    pub view: AccountView,
+    /// Which ticker.
+    pub ticker: TickerId,
+    /// Its position there.
+    pub position: Position,
+}
+
+/// Counters of the stage.
+pub struct SequencerCounters {
+    /// Records appended.
+    pub records: Counter,
+    /// Commands without a record: resent or without an order.
+    pub ignored: Counter,
+    /// Records that refuse.
+    pub refused: Counter,
+    /// Turns cut short because a link ahead was full.
+    pub held_back: Counter,
+    /// 1 while the log has no room for another record: the day's intake is over.
+    pub log_full: Counter,
+}
+
+impl SequencerCounters {
+    /// Adds them all.
+    pub fn new(counters: &mut Counters) -> SequencerCounters {
+        let mut add = |name: &str| counters.add(&format!("sequencer.{name}"));
+        SequencerCounters {
+            records: add("records"),
+            ignored: add("ignored"),
+            refused: add("refused"),
+            held_back: add("held_back"),
+            log_full: add("log_full"),
+        }
+    }
+}
+
+/// The sequencing stage.
+pub struct Sequencer<T> {
+    oms: Oms,
+    log: LogWriter,
+    time: T,
+    last_time: Nanos,
+    number: Number,
+    market_digest: u64,
+    tickers: u16,
+    links: SequencerLinks,
+    counters: SequencerCounters,
+}
+
+impl<T: TimeSource> Sequencer<T> {
+    /// Continues after `number`, the last record of the log (0 for a new one), whose time was `last_time`.
+    /// `market_digest` enters the first record of a new log, so that a restart with other reference data is noticed.
+    pub fn new(
+        oms: Oms,
+        log: LogWriter,
+        time: T,
+        last: (Number, Nanos),
+        market: &Market,
+        links: SequencerLinks,
+        counters: SequencerCounters,
+    ) -> Sequencer<T> {
+        let (number, last_time) = last;
+        let market_digest = crate::engine::digest::of_market(market);
+        let tickers = market.tickers.len() as u16;
+        Sequencer { oms, log, time, last_time, number, market_digest, tickers, links, counters }
+    }
+
+    fn apply_outcomes(&mut self) -> usize {
+        for applied in 0..OUTCOMES_A_TURN_MAX {
+            let Some(outcome) = self.links.outcomes.pop() else { return applied };
+            self.oms.on_event(&outcome);
+        }
+        OUTCOMES_A_TURN_MAX
+    }
+
+    fn has_room(&mut self) -> bool {
+        let links = &mut self.links;
+        links.tickets.free() > 0 && links.matchers.iter_mut().all(|m| m.free() > 0)
+    }
+
+    fn take_from(&mut self, input: usize) -> usize {
+        for taken in 0..COMMANDS_A_TURN_MAX {
+            if self.links.inputs[input].is_empty() {
+                return taken;
+            }
+            if !self.has_room() {
+                self.counters.held_back.add(1);
+                return taken;
+            }
+            if self.log.free_records() == 0 {
+                self.counters.log_full.set(1);
+                return taken;
+            }
+            let Some(command) = self.links.inputs[input].pop() else { return taken };
+            self.decide(command);
+        }
+        COMMANDS_A_TURN_MAX
+    }
+
+    fn decide(&mut self, mut command: Command) {
+        let time = self.time.now().max(Nanos(self.last_time.0 + 1));
+        match self.oms.decide(&mut command, time) {
+            Decision::Ignore(_) => self.counters.ignored.add(1),
+            Decision::Record(verdict) => self.record(command, verdict, time),
+        }
+    }
+
+    fn record(&mut self, command: Command, verdict: Verdict, time: Nanos) {
+        self.number = self.number.next();
+        self.last_time = time;
+        let record = Sequenced { number: self.number, time, verdict, command };
+        let appended = self.log.append(&record);
+        assert!(appended.is_ok(), "room in the log was seen before the command was taken");
+        self.links.committed.set(self.number.0);
+        let sources = self.route(&record);
+        self.oms.apply(&record);
+        let pushed = self.links.tickets.try_push(Ticket { record, sources });
+        assert!(pushed.is_ok(), "room for a ticket was seen before the command was taken");
+        self.counters.records.add(1);
+        if !verdict.is_accepted() {
+            self.counters.refused.add(1);
+        }
+        if command.session == SessionId::VENUE {
+            self.echo(record);
+        }
+    }
+
+    /// Sends the record to the matchers it concerns; gives their set.
+    fn route(&mut self, record: &Sequenced) -> u64 {
+        let matchers = &mut self.links.matchers;
+        let sources = match self.oms.route(record) {
+            Route::None => 0,
+            Route::One(matcher) => 1 << matcher.0,
+            Route::All => u64::MAX >> (64 - matchers.len()),
+        };
+        for (index, matcher) in matchers.iter_mut().enumerate() {
+            if sources & (1 << index) != 0 {
+                let pushed = matcher.try_push(*record);
+                assert!(pushed.is_ok(), "room in every matcher's link was seen before the command was taken");
+            }
+        }
+        sources
+    }
+
+    /// The operator's answer; when it does not listen, its link is full and the record stands all the same.
+    #[cold]
+    fn echo(&mut self, record: Sequenced) {
+        let _unheard = self.links.echoes.try_push(record);
+    }
+
+    /// Somebody looks at an account: all its pages at once, so that they are of one moment.
+    #[cold]
+    fn show_account(&mut self) {
+        if self.links.pages.free() < usize::from(self.tickers) {
+            return;
+        }
+        let Some(account) = self.links.pages_wanted.pop() else { return };
+        let view = self.oms.account(account);
+        for ticker in (0..self.tickers).map(TickerId) {
+            let position = self.oms.position(account, ticker);
+            let pushed = self.links.pages.try_push(AccountPage { account, view, ticker, position });
+            debug_assert!(pushed.is_ok(), "room for all pages was seen");
+        }
+    }
+
+    /// The OMS, to compare with another after the run.
+    pub fn oms(&self) -> &Oms {
+        &self.oms
+    }
+}
+
+impl<T: TimeSource> Agent for Sequencer<T> {
+    fn name(&self) -> &str {
+        "sequencer"
+    }
+
+    /// A new log starts with the day.
+    fn start(&mut self) {
+        if self.number == Number(0) {
+            let mut command = Command::new(CommandKind::DayStart);
+            command.value = self.market_digest;
+            self.decide(command);
+        }
+    }
+
+    fn work(&mut self) -> usize {
+        let mut done = self.apply_outcomes();
+        if !self.links.pages_wanted.is_empty() {
+            self.show_account();
+        }
+        if self.links.closed.is_requested() {
+            return done;
+        }
+        for input in 0..self.links.inputs.len() {
+            done += self.take_from(input);
+        }
+        done
+    }
+}

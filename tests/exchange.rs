@@ -1,0 +1,310 @@
+//! The whole exchange, in this process, as clients see it: over TCP, over shared memory, on the feed, across restarts.
+
+use pitlane::client::book::BookBuilder;
+use pitlane::client::feed::{FeedHandler, FeedSource, FeedState};
+use pitlane::client::orders::{Address, Incoming, Keep, NewOrder, OrderOptions, OrderSession, Replacement};
+use pitlane::config::{Config, Placement};
+use pitlane::launch::Exchange;
+use pitlane::launch::closing::Closing;
+use pitlane::launch::rebuild::log_path;
+use pitlane::launch::replayed::replay_whole;
+use pitlane::os::clock::monotonic_ns;
+use pitlane::runtime::counters::Counters;
+use pitlane::types::{Channel, Price, Quantity, Reject, Side, SideCode, Symbol, TickerId, UserRef};
+use pitlane::wire::ouch::Outbound;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const AAPL: Symbol = Symbol(*b"AAPL    ");
+
+/// The example, small, on free ports, in a directory of its own.
+fn config(directory: &Path) -> Config {
+    let mut config = Config::example();
+    config.directory = directory.to_owned();
+    config.market.orders_max = 1 << 14;
+    config.journal.log_bytes = 8 << 20;
+    config.gateway.listen = "127.0.0.1:0".parse().unwrap();
+    config.gateway.stream_bytes = 2 << 20;
+    config.gateway.connections_max = 16;
+    config.feed.store_bytes = 4 << 20;
+    config.feed.rerequest = "127.0.0.1:0".parse().unwrap();
+    // Multicast groups are free to share, ports are not: a free one keeps tests that run at once apart.
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    config.feed.group = SocketAddrV4::new(Ipv4Addr::new(239, 195, 7, 7), port);
+    // Tests do not own their cores.
+    config.threads.yields = Some(true);
+    config.threads.placement = Placement::Shared;
+    config
+}
+
+fn login(exchange: &Exchange, user: &str, shared: bool) -> OrderSession {
+    let endpoints = exchange.endpoints();
+    let address = if shared {
+        Address::Shared(endpoints.shared.clone().unwrap())
+    } else {
+        Address::Tcp(endpoints.orders)
+    };
+    let mut options = OrderOptions::new(address, user, "SECRET");
+    options.keep = Keep::Bytes(1 << 20);
+    options.connect_limit = PATIENCE;
+    OrderSession::connect(options).unwrap_or_else(|fault| panic!("{user} logs in: {fault}"))
+}
+
+/// Polls until a message satisfies `wanted`; all before it are passed over.
+fn until(session: &mut OrderSession, what: &str, mut wanted: impl FnMut(&Outbound) -> bool) -> Outbound {
+    let started = Instant::now();
+    let mut seen = Vec::new();
+    while started.elapsed() < PATIENCE {
+        match session.wait(Duration::from_millis(50)).unwrap_or_else(|fault| panic!("waiting for {what}: {fault}")) {
+            Some(Incoming::Message { message, .. }) if wanted(&message) => return message,
+            Some(Incoming::Message { message, .. }) => seen.push(message),
+            Some(Incoming::EndOfSession) => panic!("waiting for {what}: the session ended"),
+            None => {}
+        }
+    }
+    panic!("waiting for {what}; there came {seen:?}");
+}
+
+fn accepted(session: &mut OrderSession, order: UserRef) {
+    until(session, "an acceptance", |m| matches!(m, Outbound::Accepted(a) if a.user_ref == order));
+}
+
+fn executed(session: &mut OrderSession, order: UserRef) -> (u32, u64) {
+    match until(session, "an execution", |m| matches!(m, Outbound::Executed(e) if e.user_ref == order)) {
+        Outbound::Executed(e) => (e.quantity.0, e.price),
+        other => unreachable!("{other:?}"),
+    }
+}
+
+/// Messages the feed has made so far.
+fn published(exchange: &Exchange) -> u64 {
+    let counters = Counters::read(&exchange.endpoints().counters).unwrap();
+    counters.iter().find(|(name, _)| name == "feed.messages").unwrap().1
+}
+
+fn limit(side: SideCode, quantity: u32, price: u32) -> NewOrder {
+    NewOrder::limit(side, Quantity(quantity), AAPL, Price(price))
+}
+
+fn verify(config: &Config, closing: &Closing) {
+    let replayed = replay_whole(config, &log_path(&config.directory)).unwrap();
+    assert_eq!(closing.differences(&replayed.closing), Vec::<String>::new());
+    assert_eq!(replayed.breaches, Vec::<String>::new());
+    assert!(replayed.twin.oms().is_balanced());
+}
+
+#[test]
+fn orders_over_tcp_and_shared_memory_meet_in_one_book() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let mut maker = login(&exchange, "USER01", false);
+    let mut taker = login(&exchange, "USER03", true);
+    let offer = maker.enter(&limit(SideCode::Sell, 100, 5_855_000)).unwrap();
+    accepted(&mut maker, offer);
+    let bid = taker.enter(&limit(SideCode::Buy, 60, 5_855_000).immediate()).unwrap();
+    assert_eq!(executed(&mut taker, bid), (60, 5_855_000));
+    assert_eq!(executed(&mut maker, offer), (60, 5_855_000));
+    // What both received is what the venue's streams hold, byte for byte.
+    let streams = [maker.stream_bytes().to_vec(), taker.stream_bytes().to_vec()];
+    drop((maker, taker));
+    let closing = exchange.close().unwrap();
+    verify(&config, &closing);
+    let replayed = replay_whole(&config, &log_path(&config.directory)).unwrap();
+    for (index, bytes) in [0u16, 2].into_iter().zip(streams) {
+        let whole = replayed.streams.bytes(pitlane::types::SessionId(index));
+        assert_eq!(&whole[..bytes.len()], bytes.as_slice(), "stream of session {index}");
+    }
+}
+
+#[test]
+fn a_client_that_was_away_reads_what_it_missed_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let exchange = Exchange::open(config.clone()).unwrap();
+    // This login keeps its orders when it disconnects.
+    let mut maker = login(&exchange, "USER01", false);
+    let offer = maker.enter(&limit(SideCode::Sell, 100, 5_855_000)).unwrap();
+    accepted(&mut maker, offer);
+    maker.disconnect();
+    let mut taker = login(&exchange, "USER04", false);
+    let bid = taker.enter(&limit(SideCode::Buy, 100, 5_856_000)).unwrap();
+    executed(&mut taker, bid);
+    maker.reconnect().unwrap();
+    assert_eq!(executed(&mut maker, offer), (100, 5_855_000));
+    let next = maker.next_sequence();
+    assert_eq!(maker.wait(Duration::from_millis(100)).unwrap(), None, "once is enough");
+    assert_eq!(maker.next_sequence(), next);
+    drop((maker, taker));
+    let closing = exchange.close().unwrap();
+    verify(&config, &closing);
+}
+
+#[test]
+fn a_restart_keeps_orders_streams_and_feed() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let mut maker = login(&exchange, "USER01", false);
+    let offer = maker.enter(&limit(SideCode::Sell, 100, 5_855_000)).unwrap();
+    accepted(&mut maker, offer);
+    let (heard, sequence) = (maker.stream_bytes().to_vec(), maker.next_sequence());
+    drop(maker);
+    exchange.close().unwrap();
+
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let mut maker = login(&exchange, "USER01", true);
+    while maker.next_sequence() < sequence {
+        maker.wait(PATIENCE).unwrap();
+    }
+    assert_eq!(maker.stream_bytes(), heard, "the replayed answers have the same bytes");
+    let mut taker = login(&exchange, "USER03", false);
+    let bid = taker.enter(&limit(SideCode::Buy, 30, 5_855_000).immediate()).unwrap();
+    assert_eq!(executed(&mut taker, bid), (30, 5_855_000));
+    assert_eq!(executed(&mut maker, offer), (30, 5_855_000));
+    drop((maker, taker));
+    let closing = exchange.close().unwrap();
+    verify(&config, &closing);
+}
+
+#[test]
+fn other_reference_data_on_the_same_log_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(directory.path());
+    Exchange::open(config.clone()).unwrap().close().unwrap();
+    config.market.tickers[0].lot = Quantity(100);
+    let refused = Exchange::open(config).err().expect("the records would mean something else");
+    assert!(refused.to_string().contains("begun with other tickers"), "{refused}");
+}
+
+#[test]
+fn two_exchanges_on_one_directory_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let first = Exchange::open(config.clone()).unwrap();
+    assert!(Exchange::open(config).is_err());
+    first.close().unwrap();
+}
+
+#[test]
+fn risk_refuses_with_its_own_reason_and_others_trade_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let mut taker = login(&exchange, "USER03", false);
+    let cases = [
+        (limit(SideCode::Buy, 20_001, 5_855_000), Reject::OrderQuantity),
+        (limit(SideCode::Buy, 100, 7_000_000), Reject::PriceCollar),
+        (limit(SideCode::Buy, 100, 5_855_050), Reject::InvalidPrice),
+        (limit(SideCode::Buy, 0, 5_855_000), Reject::InvalidQuantity),
+        (NewOrder::limit(SideCode::Buy, Quantity(1), Symbol(*b"NOWHERE "), Price(100)), Reject::InvalidSymbol),
+    ];
+    for (order, reject) in cases {
+        let user_ref = taker.enter(&order).unwrap();
+        let answer = until(&mut taker, "a rejection", |m| matches!(m, Outbound::Rejected(j) if j.user_ref == user_ref));
+        let Outbound::Rejected(rejected) = answer else { unreachable!() };
+        assert_eq!(rejected.reason, reject.wire(), "{reject:?}");
+    }
+    let mut maker = login(&exchange, "USER02", true);
+    let offer = maker.enter(&limit(SideCode::Sell, 10, 5_855_000)).unwrap();
+    accepted(&mut maker, offer);
+    drop((taker, maker));
+    let closing = exchange.close().unwrap();
+    verify(&config, &closing);
+}
+
+#[test]
+fn a_lost_connection_cancels_the_orders_of_a_login_that_asks_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let exchange = Exchange::open(config.clone()).unwrap();
+    for shared in [false, true] {
+        let mut session = login(&exchange, "USER02", shared);
+        let offer = session.enter(&limit(SideCode::Sell, 10, 5_855_000)).unwrap();
+        accepted(&mut session, offer);
+        session.disconnect();
+        session.reconnect().unwrap();
+        let canceled = until(&mut session, "the cancel", |m| matches!(m, Outbound::Canceled(c) if c.user_ref == offer));
+        let Outbound::Canceled(canceled) = canceled else { unreachable!() };
+        assert_eq!((canceled.reason, canceled.quantity), (b'Z', Quantity(10)));
+    }
+    let closing = exchange.close().unwrap();
+    verify(&config, &closing);
+}
+
+#[test]
+fn replace_keeps_what_the_order_was_and_loses_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let mut maker = login(&exchange, "USER01", false);
+    let mut first = limit(SideCode::SellShort, 100, 5_855_000);
+    first.capacity = b'A';
+    let order = maker.enter(&first).unwrap();
+    accepted(&mut maker, order);
+    let by = Replacement::limit(Quantity(50), Price(5_856_000));
+    let newer = maker.replace(order, &by).unwrap();
+    let answer = until(&mut maker, "the replacement", |m| matches!(m, Outbound::Replaced(_)));
+    let Outbound::Replaced(replaced) = answer else { unreachable!() };
+    assert_eq!((replaced.original, replaced.user_ref), (order, newer));
+    assert_eq!((replaced.side, replaced.capacity), (b'T', b'A'), "neither is in the request");
+    assert_eq!((replaced.quantity, replaced.price), (Quantity(50), 5_856_000));
+    maker.cancel(Channel::NONE, newer, Quantity(0)).unwrap();
+    until(&mut maker, "the cancel", |m| matches!(m, Outbound::Canceled(c) if c.user_ref == newer));
+    drop(maker);
+    let closing = exchange.close().unwrap();
+    verify(&config, &closing);
+}
+
+#[test]
+fn the_book_built_from_the_feed_is_the_engines_book() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let endpoints = exchange.endpoints().clone();
+    let mut source = FeedSource::new(endpoints.feed, vec![endpoints.rerequest]);
+    source.session = Some(config.market.session_name);
+    let mut handler = FeedHandler::join(&source).unwrap();
+    let mut maker = login(&exchange, "USER01", false);
+    let mut taker = login(&exchange, "USER04", true);
+    let mut last = UserRef(0);
+    for step in 0..200u32 {
+        let side = if step % 2 == 0 { SideCode::Sell } else { SideCode::Buy };
+        let away = 100 * (1 + step % 17);
+        let price = if step % 2 == 0 { 5_855_000 + away } else { 5_855_000 - away };
+        last = maker.enter(&limit(side, 10 + step, price)).unwrap();
+        if step % 5 == 4 {
+            taker.enter(&limit(SideCode::Buy, 25, 5_856_000).immediate()).unwrap();
+        }
+    }
+    accepted(&mut maker, last);
+    let last = taker.enter(&limit(SideCode::Sell, 10, 5_854_000).immediate()).unwrap();
+    executed(&mut taker, last);
+    let mut builder = BookBuilder::new();
+    let mut heard = 0;
+    let mut deliver = |sequence: u64, message: &[u8]| {
+        heard = sequence;
+        builder.on_message(message);
+    };
+    let started = Instant::now();
+    let mut delivered = 0;
+    // The first messages went out before the handler joined, so this asks for them while the exchange lives.
+    while (delivered == 0 || delivered < published(&exchange)) && started.elapsed() < PATIENCE {
+        delivered += handler.poll(monotonic_ns(), &mut deliver).unwrap_or(0) as u64;
+    }
+    assert_eq!(handler.state(), FeedState::Live);
+    drop((maker, taker));
+    let closing = exchange.close().unwrap();
+    assert_eq!(heard, closing.feed.messages, "every message came");
+    let replayed = replay_whole(&config, &log_path(&config.directory)).unwrap();
+    let book = builder.named(AAPL).unwrap();
+    for side in [Side::Buy, Side::Sell] {
+        let engine: Vec<_> =
+            replayed.twin.shards()[0].depth(TickerId(0), side).map(|d| (d.price, d.quantity, d.count)).collect();
+        assert!(!engine.is_empty());
+        assert_eq!(book.levels(side), engine, "{side:?}");
+    }
+    verify(&config, &closing);
+}

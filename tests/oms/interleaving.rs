@@ -1,0 +1,301 @@
+//! However late the events come, the state after the last one is the same; limits hold at every step on the way; and
+//! nothing is lost or made.
+
+use crate::desk::*;
+use crate::shards::Shards;
+use pitlane::engine::oms::Oms;
+use pitlane::types::{
+    AccountId, Channel, Command, CommandKind, Firm, Limit, Limits, Market, Money, Nanos, Outcome, Price, Quantity,
+    Scope, SelfMatch, SelfMatchMode, Sequenced, SessionId, SideCode, TickerId, TimeInForce, UserRef,
+};
+use proptest::prelude::*;
+
+/// One thing a client, an operator or the wires may do. Numbers are taken as far as they make sense.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Enter { session: u16, ticker: u16, side: bool, lots: u32, level: u32, kind: u8, skip: u32 },
+    Replace { session: u16, back: u32, lots: u32, level: u32, kind: u8 },
+    Cancel { session: u16, back: u32, lots: u32, modify: bool },
+    Session { session: u16, what: u8 },
+    Operator { what: u8, whom: u16, value: u64 },
+    Pass { nanos: u64 },
+    LetIn { count: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let session = 0u16..4;
+    prop_oneof![
+        8 => (session.clone(), 0u16..2, any::<bool>(), 0u32..8, 0u32..8, 0u8..10, 0u32..3).prop_map(
+            |(session, ticker, side, lots, level, kind, skip)| Step::Enter {
+                session, ticker, side, lots, level, kind, skip
+            }
+        ),
+        6 => (session.clone(), 0u32..5, 0u32..10, 0u32..8, 0u8..10)
+            .prop_map(|(session, back, lots, level, kind)| Step::Replace { session, back, lots, level, kind }),
+        4 => (session.clone(), 0u32..5, 0u32..8, any::<bool>())
+            .prop_map(|(session, back, lots, modify)| Step::Cancel { session, back, lots, modify }),
+        1 => (session, 0u8..8).prop_map(|(session, what)| Step::Session { session, what }),
+        1 => (0u8..16, 0u16..3, 0u64..60).prop_map(|(what, whom, value)| Step::Operator { what, whom, value }),
+        2 => (0u64..400_000_000).prop_map(|nanos| Step::Pass { nanos }),
+        6 => (0usize..12).prop_map(|count| Step::LetIn { count }),
+    ]
+}
+
+/// Limits tight enough to be met, and few slots, so that both are used again and again.
+fn tight() -> Market {
+    let mut market = market();
+    market.orders_max = 6;
+    for account in &mut market.accounts {
+        account.cash = Money(30 * i128::from(REFERENCE));
+        account.limits = Limits {
+            open_orders_max: 5,
+            position_max: 200,
+            gross_exposure_max: Money(500 * i128::from(REFERENCE)),
+            messages_per_second_max: 30,
+            price_collar: 300,
+            credit: Money(200 * i128::from(REFERENCE)),
+            ..account.limits
+        };
+    }
+    market
+}
+
+fn price(level: u32) -> Price {
+    Price(REFERENCE - 400 + level * 100)
+}
+
+fn flavoured(command: Command, kind: u8) -> Command {
+    let rule = |mode| SelfMatch { mode, firm_wide: 0, detailed: 1, letter: b'D' };
+    match kind {
+        0 => Command { price: Price::MARKET, ..command },
+        1 => Command { time_in_force: TimeInForce::ImmediateOrCancel, ..command },
+        2 => Command {
+            time_in_force: TimeInForce::ImmediateOrCancel,
+            min_quantity: command.quantity,
+            tags: 1 << 3,
+            ..command
+        },
+        3 => Command { post_only: 1, ..command },
+        4 => Command { self_match: rule(SelfMatchMode::Decrement), ..command },
+        5 => Command { self_match: rule(SelfMatchMode::CancelOldest), ..command },
+        6 => Command { self_match: rule(SelfMatchMode::CancelNewest), ..command },
+        _ => command,
+    }
+}
+
+fn perform<B: Books>(desk: &mut Desk<B>, step: Step) {
+    let next = |desk: &Desk<B>, session| desk.oms.next_user_ref(SessionId(session), Channel::NONE).0;
+    match step {
+        Step::Enter { session, ticker, side, lots, level, kind, skip } => {
+            let side = if side { SideCode::Buy } else { SideCode::Sell };
+            let user_ref = next(desk, session) + skip;
+            let order = enter(SessionId(session), user_ref, side, lots * 10, price(level).0);
+            desk.send(flavoured(Command { ticker: TickerId(ticker), ..order }, kind));
+        }
+        Step::Replace { session, back, lots, level, kind } => {
+            let user_ref = next(desk, session);
+            let original = user_ref.saturating_sub(back + 1);
+            let command = replace(SessionId(session), original, user_ref, lots * 10, price(level).0);
+            desk.send(flavoured(command, kind));
+        }
+        Step::Cancel { session, back, lots, modify } => {
+            let user_ref = next(desk, session).saturating_sub(back + 1);
+            let mut command = cancel(SessionId(session), user_ref, lots * 10);
+            if modify {
+                (command.kind, command.side) = (CommandKind::Modify, SideCode::SellShort);
+            }
+            desk.send(command);
+        }
+        Step::Session { session, what } => {
+            let firm = desk.market.firm_of(SessionId(session));
+            let kind = match what {
+                0 => CommandKind::SessionLost,
+                1 => CommandKind::DisableEntry,
+                2..4 => CommandKind::EnableEntry,
+                4..6 => CommandKind::MassCancel,
+                _ => CommandKind::AccountQuery,
+            };
+            let user_ref = UserRef(next(desk, session));
+            desk.send(Command { session: SessionId(session), firm, user_ref, ..Command::new(kind) });
+        }
+        Step::Operator { what, whom, value } => operate(desk, what, whom, value),
+        Step::Pass { nanos } => desk.now = Nanos(desk.now.0 + nanos),
+        Step::LetIn { count } => desk.let_in(count),
+    }
+}
+
+fn operate<B: Books>(desk: &mut Desk<B>, what: u8, whom: u16, value: u64) {
+    let scope = |kind, scope| Command { scope, account: AccountId(whom), firm: Firm(*b"AAAA"), ..Command::new(kind) };
+    let money = value * 10 * u64::from(REFERENCE);
+    desk.send(match what {
+        0 => scope(CommandKind::KillOn, Scope::Account),
+        1 => scope(CommandKind::KillOn, Scope::Firm),
+        2 => scope(CommandKind::KillOn, Scope::All),
+        3 | 4 => scope(CommandKind::KillOff, Scope::Account),
+        5 | 6 => scope(CommandKind::KillOff, Scope::Firm),
+        7 | 8 => scope(CommandKind::KillOff, Scope::All),
+        9 => Command { ticker: TickerId(whom % 2), ..Command::new(CommandKind::Halt) },
+        10 | 11 => Command::new(CommandKind::Resume),
+        12 => set_limit(whom, Limit::Position, value * 10),
+        13 => set_limit(whom, Limit::OpenOrders, value / 8),
+        14 => set_limit(whom, Limit::GrossExposure, money),
+        _ => set_limit(whom, Limit::Credit, money),
+    });
+}
+
+/// Applies the records again, with `lag(n)` events left waiting after record n as far as the records allow.
+fn replay<B>(market: &Market, desk: &Desk<B>, seed: u64, lag: impl Fn(usize) -> usize, prove: bool) -> Oms {
+    let mut oms = Oms::new(market);
+    oms.seed_lookup(seed);
+    let mut waiting: std::collections::VecDeque<Outcome> = Default::default();
+    let proven = |oms: &Oms| {
+        if prove {
+            assert_eq!(oms.limits_hold(), Ok(()));
+        }
+    };
+    for (n, (record, events)) in desk.journal.iter().zip(&desk.outcomes).enumerate() {
+        while !oms.is_ready(record) {
+            oms.on_event(&waiting.pop_front().expect("what a record waits for is on its way"));
+        }
+        oms.apply(record);
+        proven(&oms);
+        waiting.extend(events);
+        while waiting.len() > lag(n) {
+            oms.on_event(&waiting.pop_front().expect("not empty"));
+            proven(&oms);
+        }
+    }
+    waiting.iter().for_each(|outcome| oms.on_event(outcome));
+    oms
+}
+
+/// The OMS and whoever executes know the same orders.
+fn agrees_with_the_venue<B: Books>(desk: &Desk<B>) {
+    let shard = |ticker: TickerId| desk.market.tickers[ticker.index()].matcher.0;
+    let mut open: Vec<_> = desk.oms.orders().map(|o| (shard(o.ticker), o.slot.0, o.open.0)).collect();
+    open.sort();
+    assert_eq!(open, desk.venue.open());
+}
+
+/// And, as the slow venue can say, the same owners and the same used shares.
+fn agrees_on_chains(desk: &Desk) {
+    let shard = |ticker: TickerId| desk.market.tickers[ticker.index()].matcher.0;
+    let mut chains: Vec<_> = desk.oms.orders().map(|o| (shard(o.ticker), o.slot, o.user_ref, o.used.0)).collect();
+    chains.sort();
+    assert_eq!(chains, desk.venue.chains());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_state_does_not_depend_on_how_late_events_come(
+        steps in prop::collection::vec(step(), 1..250),
+        lags in prop::collection::vec(0usize..40, 1..50),
+        seed: u64,
+    ) {
+        let market = tight();
+        let mut desk = Desk::new(&market);
+        steps.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        prop_assert!(desk.oms.is_balanced());
+        agrees_with_the_venue(&desk);
+        agrees_on_chains(&desk);
+        let at_once = replay(&market, &desk, seed, |_| 0, true);
+        let late = replay(&market, &desk, seed, |n| lags[n % lags.len()], false);
+        let last = replay(&market, &desk, 0, |_| usize::MAX, false);
+        let digest = desk.oms.digest();
+        prop_assert_eq!([at_once.digest(), late.digest(), last.digest()], [digest; 3]);
+        prop_assert!(at_once.is_balanced() && late.is_balanced() && last.is_balanced());
+    }
+
+    #[test]
+    fn the_same_holds_before_the_real_matchers(
+        steps in prop::collection::vec(step(), 1..250),
+        lags in prop::collection::vec(0usize..40, 1..50),
+    ) {
+        let market = tight();
+        let mut desk = Desk::with(&market, Shards::new(&market));
+        steps.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        prop_assert!(desk.oms.is_balanced());
+        agrees_with_the_venue(&desk);
+        let at_once = replay(&market, &desk, 0, |_| 0, true);
+        let late = replay(&market, &desk, 0, |n| lags[n % lags.len()], false);
+        prop_assert_eq!([at_once.digest(), late.digest()], [desk.oms.digest(); 2]);
+    }
+
+    #[test]
+    fn a_replayed_oms_goes_on_where_the_first_one_stood(
+        steps in prop::collection::vec(step(), 1..150),
+        lags in prop::collection::vec(0usize..40, 1..50),
+        more in prop::collection::vec(step(), 1..100),
+    ) {
+        let market = tight();
+        let mut desk = Desk::new(&market);
+        steps.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        desk.oms = replay(&market, &desk, 0, |n| lags[n % lags.len()], false);
+        more.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        prop_assert!(desk.oms.is_balanced());
+        agrees_with_the_venue(&desk);
+        prop_assert_eq!(replay(&market, &desk, 0, |_| 0, true).digest(), desk.oms.digest());
+    }
+
+    #[test]
+    fn when_every_order_has_ended_every_reservation_is_back(steps in prop::collection::vec(step(), 1..150)) {
+        let mut desk = Desk::new(&tight());
+        steps.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.send(Command::new(CommandKind::DayEnd));
+        desk.settle();
+        prop_assert_eq!(desk.oms.orders().count(), 0);
+        for account in 0..3 {
+            let id = AccountId(account);
+            let view = desk.oms.account(id);
+            prop_assert_eq!((view.reserved, view.open_orders), (Money::ZERO, 0));
+            for ticker in [ALFA, BETA] {
+                let position = desk.oms.position(id, ticker);
+                prop_assert_eq!((position.open_buys, position.open_sells), (0, 0));
+            }
+        }
+        prop_assert!(desk.oms.is_balanced());
+    }
+}
+
+#[test]
+fn a_digest_sees_each_kind_of_change() {
+    let digest = |commands: &[Command]| {
+        let mut desk = Desk::new(&market());
+        for &command in commands {
+            desk.send(command);
+        }
+        desk.settle();
+        desk.oms.digest()
+    };
+    let venue = |kind| Command { scope: Scope::All, ..Command::new(kind) };
+    let order = buy(ADA, 1, 10, REFERENCE);
+    let all: Vec<u64> = [
+        &[][..],
+        &[order],
+        &[Command { quantity: Quantity(20), ..order }],
+        &[Command { price: Price(REFERENCE + 100), ..order }],
+        &[Command { side: SideCode::Sell, ..order }],
+        &[Command { channel: Channel::named(1), ..order }],
+        &[order, cancel(ADA, 1, 0)],
+        &[order, sell(BOB, 1, 10, REFERENCE)],
+        &[request(CommandKind::DisableEntry, ADA, 1, "AAAA")],
+        &[request(CommandKind::EnableEntry, ADA, 1, "AAAA")],
+        &[venue(CommandKind::KillOn)],
+        &[venue(CommandKind::Halt)],
+        &[venue(CommandKind::DayEnd)],
+        &[set_limit(0, Limit::Credit, 1)],
+    ]
+    .into_iter()
+    .map(digest)
+    .collect();
+    for (i, one) in all.iter().enumerate() {
+        assert!(!all[i + 1..].contains(one), "state {i} shares its digest");
+    }
+    assert_eq!(size_of::<Sequenced>(), 128);
+}

@@ -1,0 +1,14 @@
+//! What the order management and the pre-trade checks promise, as claims about the market.
+//!
+//! A slow venue stands behind the OMS here ([`venue`]): price-time matching in plain vectors, by the rules that the
+//! matchers follow; the real matchers ([`shards`]) take its place once. [`desk`] ties both together the way the sequencer does, with events as late as a test likes.
+
+mod checks;
+mod desk;
+mod interleaving;
+mod money;
+mod numbers;
+mod replaces;
+mod shards;
+mod switches;
+mod venue;

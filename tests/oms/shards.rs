@@ -1,0 +1,52 @@
+//! The real matching shards behind the same desk, so that both sides are tried on what the other really says.
+
+use crate::desk::Books;
+use pitlane::engine::book::{Events, Progress, Shard};
+use pitlane::engine::oms::Route;
+use pitlane::types::{Market, MatcherId, Outcome, Sequenced, Side, TickerId};
+
+pub struct Shards {
+    shards: Vec<Shard>,
+    out: Events,
+    market: Market,
+}
+
+impl Shards {
+    pub fn new(market: &Market) -> Shards {
+        let shard = |m| Shard::new(market, MatcherId(m)).expect("ladders fit");
+        Shards { shards: (0..market.matchers).map(shard).collect(), out: Events::new(), market: market.clone() }
+    }
+}
+
+impl Books for Shards {
+    fn execute(&mut self, record: &Sequenced, route: Route) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for (m, shard) in self.shards.iter_mut().enumerate() {
+            if route != Route::All && route != Route::One(MatcherId(m as u16)) {
+                continue;
+            }
+            let mut progress = shard.execute(record, &mut self.out);
+            loop {
+                let stamp = |&(ticker, event)| Outcome { number: record.number, time: record.time, ticker, event };
+                outcomes.extend(self.out.iter().map(stamp));
+                if progress == Progress::Done {
+                    break;
+                }
+                progress = shard.resume(&mut self.out);
+            }
+        }
+        outcomes
+    }
+
+    fn open(&self) -> Vec<(u16, u32, u32)> {
+        let mut open = Vec::new();
+        for (t, spec) in self.market.tickers.iter().enumerate() {
+            for side in [Side::Buy, Side::Sell] {
+                let orders = self.shards[spec.matcher.index()].orders(TickerId(t as u16), side);
+                open.extend(orders.map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));
+            }
+        }
+        open.sort();
+        open
+    }
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Other people's programs speak to a running Pitlane:
+#   1. the exchange's own protocol library of Nasdaq (PyPI nasdaq-protocols) logs in, enters, replaces, cancels;
+#   2. every feed message of a capture is decoded and re-encoded by itchfeed, byte for byte;
+#   3. tshark finds no malformed SoupBinTCP or MoldUDP64 packet, and numbers every message as we do.
+# Needs root for the capture (loopback only) and the two Python packages, which it puts into a folder of the build.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+target="${CARGO_TARGET_DIR:-target}"
+work="$(mktemp -d)"
+venv="$target/oracles-venv"
+exchange=""
+capture=""
+finish() {
+  [ -n "$capture" ] && kill "$capture" 2>/dev/null || true
+  [ -n "$exchange" ] && kill "$exchange" 2>/dev/null && wait "$exchange" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap finish EXIT
+say() { printf '\n== %s\n' "$*"; }
+
+say "build"
+cargo build --release --locked --quiet
+pitlane="$target/release/pitlane"
+
+say "third-party packages"
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check nasdaq-protocols==1.3.0 itchfeed==1.6.4
+gen="$work/gen"
+mkdir -p "$gen"
+here="$PWD"
+case "$venv" in /*) ;; *) venv="$here/$venv" ;; esac
+(cd "$work" && "$venv/bin/nasdaq-ouch-codegen" --spec-file "$here/tests/oracles/ouch50.xml" --app-name ouch50 --op-dir gen >/dev/null)
+
+say "an exchange on free ports"
+free_port() { "$venv/bin/python" -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+orders="$(free_port)"
+feed="$(free_port)"
+rerequest="$(free_port)"
+"$pitlane" config |
+  sed -e "s|127.0.0.1:15000|127.0.0.1:$orders|; s|239.195.1.1:26400|239.195.1.1:$feed|; s|127.0.0.1:26401|127.0.0.1:$rerequest|" \
+      -e "s|/dev/shm/pitlane|$work/exchange|; s|log_mebibytes = 512|log_mebibytes = 64|; s|store_mebibytes = 256|store_mebibytes = 64|" >"$work/pitlane.toml"
+tcpdump -i lo -q -U -w "$work/all.pcap" "tcp port $orders or udp port $feed or udp port $rerequest" 2>"$work/tcpdump.log" &
+capture=$!
+for _ in $(seq 100); do [ -s "$work/all.pcap" ] && break; sleep 0.1; done
+"$pitlane" run --config "$work/pitlane.toml" >"$work/exchange.log" 2>&1 &
+exchange=$!
+for _ in $(seq 100); do grep -q "ready" "$work/exchange.log" 2>/dev/null && break; sleep 0.1; done
+grep -q "ready" "$work/exchange.log" || { cat "$work/exchange.log"; exit 1; }
+
+say "Nasdaq's library as a client"
+PYTHONPATH="$gen" "$venv/bin/python" tests/oracles/ouch_client.py 127.0.0.1 "$orders" USER01 SECRET
+
+say "flow for the capture"
+"$pitlane" load --config "$work/pitlane.toml" --seconds 2 --rate 2000 --transport tcp
+
+say "clean stop"
+"$pitlane" admin --config "$work/pitlane.toml" end-day >/dev/null
+"$pitlane" admin --config "$work/pitlane.toml" stop >/dev/null
+wait "$exchange"
+exchange=""
+sleep 1
+kill "$capture" && wait "$capture" 2>/dev/null || true
+capture=""
+
+say "tshark"
+decode=(-d "tcp.port==$orders,soupbintcp" -d "udp.port==$feed,moldudp64" --disable-protocol ouch)
+malformed="$(tshark -r "$work/all.pcap" "${decode[@]}" -Y '_ws.malformed' 2>/dev/null | wc -l)"
+soup="$(tshark -r "$work/all.pcap" "${decode[@]}" -Y soupbintcp 2>/dev/null | wc -l)"
+mold="$(tshark -r "$work/all.pcap" "${decode[@]}" -Y moldudp64 2>/dev/null | wc -l)"
+echo "SoupBinTCP frames $soup, MoldUDP64 datagrams $mold, malformed $malformed"
+[ "$malformed" = 0 ] && [ "$soup" -gt 0 ] && [ "$mold" -gt 0 ]
+
+say "itchfeed: every feed message, byte for byte"
+tshark -r "$work/all.pcap" "${decode[@]}" -Y "moldudp64 && udp.dstport==$feed" -T fields -e moldudp64.msgdata 2>/dev/null |
+  tr ',' '\n' | "$venv/bin/python" tests/oracles/itch_check.py types -
+
+say "all third parties agree"

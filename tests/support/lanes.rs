@@ -1,0 +1,239 @@
+//! Shards beside their twins, with a small driver in the place of the OMS: it gives slots, takes them back when an event
+//! ends an order, and keeps the open shares of every order by the events alone, so that a share lost or made up shows.
+
+use super::random::Random;
+use super::twin::Twin;
+use pitlane::engine::book::{Events, Progress, Shard};
+use pitlane::types::*;
+use std::collections::VecDeque;
+
+pub const MATCHERS: u16 = 3;
+
+/// The ticker that gets the most orders.
+pub const DEEP: TickerId = TickerId(4);
+
+pub fn account(name: &str, firm: &str) -> AccountSpec {
+    AccountSpec {
+        name: name.into(),
+        firm: Firm::from_text(firm).unwrap(),
+        cash: Money::ZERO,
+        limits: Limits {
+            enabled: true,
+            order_quantity_max: Quantity::ORDER_MAX,
+            order_notional_max: Money(i128::MAX),
+            open_orders_max: u32::MAX,
+            position_max: u64::MAX,
+            gross_exposure_max: Money(i128::MAX),
+            messages_per_second_max: 0,
+            price_collar: 0,
+            credit: Money::ZERO,
+        },
+    }
+}
+
+pub fn ticker(symbol: &str, matcher: u16, tick: u32, low: u32, high: u32) -> TickerSpec {
+    TickerSpec {
+        symbol: Symbol::from_text(symbol).unwrap(),
+        tick: Price(tick),
+        lot: Quantity(1),
+        price_min: Price(low),
+        price_max: Price(high),
+        reference: Price(low.midpoint(high)),
+        matcher: MatcherId(matcher),
+        fees: Fees::default(),
+    }
+}
+
+/// Seven tickers on three shards (one has a single price, one a ladder of four floors), three firms, five accounts, nine
+/// sessions.
+pub fn market(orders_max: u32) -> Market {
+    let session = |index: usize| SessionSpec {
+        user: format!("S{index}"),
+        account: AccountId([0, 0, 1, 2, 2, 3, 4, 4, 1][index]),
+        self_match: SelfMatch::OFF,
+        cancel_on_disconnect: true,
+    };
+    Market {
+        session_name: *b"RACE      ",
+        tickers: vec![
+            ticker("WIDE", 0, 100, 100, 5_000_000),
+            ticker("NARROW", 0, 100, 99_000, 101_000),
+            ticker("ONE", 1, 100, 10_000, 10_000),
+            ticker("ODD", 1, 7, 50, 9_999),
+            ticker("DEEP", 2, 1, 1, 300_000),
+            ticker("COARSE", 1, 2_500, 2_500, 1_999_990_000),
+            ticker("LAST", 1, 100, 100, 20_000),
+        ],
+        accounts: vec![
+            account("a0", "AAAA"),
+            account("a1", "AAAA"),
+            account("b0", "BBBB"),
+            account("b1", "BBBB"),
+            account("c0", "CCCC"),
+        ],
+        sessions: (0..9).map(session).collect(),
+        matchers: MATCHERS,
+        orders_max,
+    }
+}
+
+/// An order as the events tell it.
+#[derive(Clone, Copy, Debug)]
+pub struct Open {
+    pub tag: OrderTag,
+    pub ticker: TickerId,
+    pub side: SideCode,
+    pub leaves: u32,
+    pub executed: u32,
+}
+
+/// A shard, its twin, and the driver's knowledge of the orders there.
+pub struct Lane {
+    matcher: MatcherId,
+    pub shard: Shard,
+    twin: Twin,
+    open: Vec<Option<Open>>,
+    live: Vec<u32>,
+    /// Slots to give, oldest first.
+    free: VecDeque<u32>,
+    /// The latest names of orders that ended or got another number: requests for them come too late.
+    gone: Vec<Open>,
+}
+
+impl Lane {
+    pub fn new(market: &Market, matcher: MatcherId) -> Lane {
+        Lane {
+            matcher,
+            shard: Shard::new(market, matcher).unwrap(),
+            twin: Twin::new(market, matcher),
+            open: vec![None; market.orders_max as usize],
+            live: Vec::new(),
+            free: (0..market.orders_max).collect(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// Both execute the record; returns the events.
+    pub fn play(&mut self, record: &Sequenced, events: &mut Events) -> Vec<(TickerId, Event)> {
+        let said = execute(&mut self.shard, record, events);
+        assert_eq!(said, self.twin.execute(record), "after {record:?}");
+        for (ticker, event) in &said {
+            self.note(*ticker, event, record);
+        }
+        said
+    }
+
+    /// Orders open now.
+    pub fn open_count(&self) -> usize {
+        self.live.len()
+    }
+
+    /// A slot for a new order.
+    pub fn give_slot(&mut self) -> Option<Slot> {
+        self.free.pop_front().map(Slot)
+    }
+
+    /// A random live order.
+    pub fn any_live(&self, random: &mut Random) -> Option<Open> {
+        if self.live.is_empty() { None } else { self.open[random.of(&self.live) as usize] }
+    }
+
+    /// The name of a random order that ended or was replaced.
+    pub fn any_gone(&self, random: &mut Random) -> Option<Open> {
+        if self.gone.is_empty() { None } else { Some(random.of(&self.gone)) }
+    }
+
+    /// Keeps the driver's picture by what the event says, and checks the event against it.
+    fn note(&mut self, ticker: TickerId, event: &Event, record: &Sequenced) {
+        match *event {
+            Event::Accepted { order, quantity, .. } => {
+                let open = Open { tag: order, ticker, side: record.command.side, leaves: quantity.0, executed: 0 };
+                assert!(self.open[order.slot.index()].replace(open).is_none(), "slot in use");
+                self.live.push(order.slot.0);
+            }
+            Event::Rested { order, quantity, .. } => {
+                assert_eq!(self.open[order.slot.index()].unwrap().leaves, quantity.0);
+            }
+            Event::Filled { resting, incoming, quantity, resting_leaves, incoming_leaves, .. } => {
+                for (tag, leaves) in [(resting, resting_leaves), (incoming, incoming_leaves)] {
+                    self.open[tag.slot.index()].as_mut().unwrap().executed += quantity.0;
+                    self.take(tag, quantity, leaves);
+                }
+            }
+            Event::Canceled { order, quantity, leaves, .. } | Event::SelfMatch { order, quantity, leaves, .. } => {
+                assert!(quantity.0 > 0);
+                self.take(order, quantity, leaves);
+            }
+            Event::Modified { order, taken, leaves, side_code, .. } => {
+                self.open[order.slot.index()].as_mut().unwrap().side = side_code;
+                self.take(order, taken, leaves);
+            }
+            Event::Replaced { order, quantity, old_quantity, side_code, .. } => {
+                let open = self.open[order.slot.index()].as_mut().unwrap();
+                assert_eq!(open.leaves, old_quantity.0);
+                remember(&mut self.gone, *open);
+                *open = Open { tag: order, leaves: quantity.0, side: side_code, ..*open };
+            }
+            Event::Nothing | Event::ReplaceIgnored { .. } | Event::State { .. } => {}
+        }
+    }
+
+    fn take(&mut self, tag: OrderTag, taken: Quantity, leaves: Quantity) {
+        let slot = tag.slot;
+        let open = self.open[slot.index()].as_mut().unwrap();
+        assert_eq!(open.tag, tag);
+        open.leaves -= taken.0;
+        assert_eq!(open.leaves, leaves.0, "shares lost or made up");
+        if open.leaves == 0 {
+            remember(&mut self.gone, *open);
+            self.open[slot.index()] = None;
+            self.live.swap_remove(self.live.iter().position(|&s| s == slot.0).unwrap());
+            self.free.push_back(slot.0);
+        }
+    }
+
+    /// Compares whole books.
+    pub fn check(&self, market: &Market) {
+        let mut resting_count = 0;
+        for (ticker, _) in market.tickers.iter().enumerate().filter(|(_, t)| t.matcher == self.matcher) {
+            let ticker = TickerId(ticker as u16);
+            for side in [Side::Buy, Side::Sell] {
+                let orders: Vec<_> = self.shard.orders(ticker, side).collect();
+                let twins = self.twin.book(ticker).orders(side);
+                let named: Vec<_> = orders.iter().map(|o| (o.slot, o.reference, o.price, o.leaves.0)).collect();
+                let expected: Vec<_> = twins.iter().map(|o| (o.slot, o.reference, o.price, o.leaves)).collect();
+                assert_eq!(named, expected, "queue order of {ticker} {side:?}");
+                assert!(orders.iter().all(|o| self.open[o.slot.index()].unwrap().leaves == o.leaves.0));
+                resting_count += orders.len();
+                let depth: Vec<_> = self.shard.depth(ticker, side).map(|d| (d.price, d.quantity, d.count)).collect();
+                assert_eq!(depth, self.twin.book(ticker).depth(side));
+                assert_eq!(self.shard.best(ticker, side), orders.first().map(|o| o.price));
+            }
+            let best = [Side::Buy, Side::Sell].map(|side| self.shard.best(ticker, side));
+            if let [Some(bid), Some(offer)] = best {
+                assert!(bid < offer, "crossed book: {bid} {offer}");
+            }
+        }
+        assert_eq!(resting_count, self.live.len(), "an order is open and nowhere");
+    }
+}
+
+/// Keeps the newest names.
+fn remember(gone: &mut Vec<Open>, open: Open) {
+    const GONE_MAX: usize = 64;
+    if gone.len() == GONE_MAX {
+        gone.remove(0);
+    }
+    gone.push(open);
+}
+
+/// All events of a record.
+pub fn execute(shard: &mut Shard, record: &Sequenced, events: &mut Events) -> Vec<(TickerId, Event)> {
+    let mut progress = shard.execute(record, events);
+    let mut said = events.as_slice().to_vec();
+    while progress == Progress::More {
+        progress = shard.resume(events);
+        said.extend_from_slice(events.as_slice());
+    }
+    said
+}
