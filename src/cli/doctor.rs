@@ -4,14 +4,34 @@
 //! where there is one) and the remedy. Files are read below a root that tests replace; the few questions that only
 //! the system can answer are asked in [`Probes::ask`]. Cold; needs no rights, and says where it lacked them.
 
+use super::Outcome;
 use crate::os::affinity::{self, Topology};
 use crate::os::mapped::Mapped;
 use crate::os::pages::{self, Room};
+use clap::Args;
 use io_uring::{IoUring, cqueue, squeue};
 use serde::Serialize;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// Arguments of `doctor`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Print the findings as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Examines this host and prints what was found.
+///
+/// # Errors
+/// None of its own: a host that offers little is a finding, not a failure.
+pub fn main(arguments: Arguments) -> Outcome {
+    // A reader that has seen enough is no fault.
+    let _closed_pipe = print(&report(), arguments.json, &mut io::stdout().lock());
+    Ok(())
+}
 
 /// How a finding stands to what is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

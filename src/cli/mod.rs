@@ -128,6 +128,8 @@ pub enum Command {
     Replay(replay::Arguments),
     /// Print a journal's records as text or JSON.
     Inspect(inspect::Arguments),
+    /// Report what this machine gives and withholds, with remedies.
+    Doctor(doctor::Arguments),
     /// Print the example configuration.
     Config,
     /// Make a password hash for a login, from a password on standard input.
@@ -147,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Watch(arguments) => watch::main(arguments),
         Command::Replay(arguments) => replay::main(arguments),
         Command::Inspect(arguments) => inspect::main(arguments),
+        Command::Doctor(arguments) => doctor::main(arguments),
         Command::Config => {
             print!("{EXAMPLE}");
             Ok(())

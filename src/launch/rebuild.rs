@@ -35,9 +35,10 @@ pub fn log_path(directory: &Path) -> PathBuf {
 
 /// Names the group a log belongs to: the partition's name, so that another partition's log is refused.
 pub fn group(market: &Market) -> u64 {
-    market.session_name.iter().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
+    market
+        .session_name
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
 /// Opens or creates the log and replays it into `outlet`.

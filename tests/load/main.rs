@@ -145,6 +145,22 @@ fn a_window_of_requests_without_answers_opens_again() {
 }
 
 #[test]
+fn steps_in_turn_keep_their_order_across_sessions() {
+    let venue = Venue::start(Manners::default());
+    let mut player = player(&venue, 2, small(64));
+    let mut flow = Vec::new();
+    for key in 0..300 {
+        flow.push(step(0, FlowAction::rest(2 * key, Side::Sell, Quantity(10), Price(1_000))));
+        flow.push(step(1, FlowAction::take(2 * key + 1, Side::Buy, Quantity(10), Price(1_000))));
+    }
+    let report = player.play(flow.into_iter(), plan(Plan::IN_TURN), None);
+    assert_accounted(&report, 600);
+    let total = report.total();
+    assert_eq!((total.fills, total.remainders, player.orders()), (600, 0, 0), "each finds the one before it: {report}");
+    venue.stop();
+}
+
+#[test]
 fn rejects_are_counted_by_their_code() {
     let venue = Venue::start(Manners::default());
     let mut player = player(&venue, 1, small(8));

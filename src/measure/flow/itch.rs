@@ -309,7 +309,7 @@ impl Reader {
         let quantity = (u64::from(shares).div_ceil(u64::from(lot)) * u64::from(lot))
             .min(u64::from(Quantity::ORDER_MAX.0 / lot * lot)) as u32;
         let in_range = (i64::from(spec.price_min.0)..=i64::from(spec.price_max.0)).contains(&price);
-        let terms = (in_range && quantity > 0).then(|| (Price(price as u32), Quantity(quantity)));
+        let terms = (in_range && quantity > 0).then_some((Price(price as u32), Quantity(quantity)));
         self.flow.counts.out_of_range += u64::from(terms.is_none());
         terms
     }

@@ -54,18 +54,29 @@ impl Random {
     pub fn chance(&mut self, parts: u32, whole: u32) -> bool {
         self.below(u64::from(whole)) < u64::from(parts)
     }
+}
 
-    /// An entry of a table of (value, weight), each as often as its weight says. `weights` is their sum.
+/// Values to draw from, each as often as its weight says: one entry for each unit of weight, so that a draw is one
+/// number and one load. Meant for weights that sum to hundreds.
+#[derive(Clone, Debug)]
+pub struct Table<T> {
+    values: Box<[T]>,
+}
+
+impl<T: Copy> Table<T> {
+    /// From values with their weights.
+    /// # Panics
+    /// All weights are 0.
+    pub fn new(weighted: &[(T, u32)]) -> Table<T> {
+        let values: Box<[T]> = weighted.iter().flat_map(|&(value, weight)| (0..weight).map(move |_| value)).collect();
+        assert!(!values.is_empty(), "a table without weights has nothing to draw");
+        Table { values }
+    }
+
+    /// One of the values.
     #[inline]
-    pub fn weighted<T: Copy>(&mut self, table: &[(T, u32)], weights: u32) -> T {
-        let mut left = self.below(u64::from(weights)) as u32;
-        for &(value, weight) in table {
-            if left < weight {
-                return value;
-            }
-            left -= weight;
-        }
-        table[table.len() - 1].0
+    pub fn draw(&self, random: &mut Random) -> T {
+        self.values[random.below(self.values.len() as u64) as usize]
     }
 }
 
@@ -104,9 +115,10 @@ mod tests {
 
     #[test]
     fn tables_are_drawn_by_weight() {
-        const TABLE: [(u8, u32); 3] = [(b'a', 1), (b'b', 0), (b'c', 3)];
+        let table = Table::new(&[(b'a', 1), (b'b', 0), (b'c', 3)]);
         let mut random = Random::new(1);
-        let a = (0..4_000).filter(|_| random.weighted(&TABLE, weights(&TABLE)) == b'a').count();
-        assert!((850..1_150).contains(&a), "{a} of 4000");
+        let drawn: Vec<u8> = (0..4_000).map(|_| table.draw(&mut random)).collect();
+        let count = |letter| drawn.iter().filter(|&&drawn| drawn == letter).count();
+        assert!((850..1_150).contains(&count(b'a')) && count(b'b') == 0, "{} of 4000", count(b'a'));
     }
 }

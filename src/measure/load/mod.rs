@@ -34,7 +34,7 @@ const SENDS_PER_TURN: usize = 16;
 /// Messages taken from a session in one turn at most, so that one session cannot keep the others waiting.
 const MESSAGES_PER_TURN: usize = 32;
 /// Silence of a session that has requests in flight after which it asks what is answered always. Long against any
-/// answer, so that only a window full of requests without an answer comes to it.
+/// answer, so that only requests that get none come to it, and only when they hold up what is due.
 const QUERY_AFTER_NS: u64 = 100_000_000;
 /// Time between two calls of the progress function.
 const PROGRESS_NS: u64 = 1_000_000_000;
@@ -64,6 +64,9 @@ pub enum Pacing {
     Scheduled,
     /// As soon as the window of their session allows; a step's intended time is when it is sent.
     Flood,
+    /// Each when everything before it has been answered, whoever sent it: sessions race each other on their way to the
+    /// venue, so only this plays a recording in its order. A step's intended time is when it is sent.
+    InTurn,
 }
 
 /// One run.
@@ -85,6 +88,8 @@ impl Plan {
         Plan { pacing: Pacing::Scheduled, unmeasured_ns: 0, duration_ns: u64::MAX, drain_ns: 5_000_000_000 };
     /// All steps as fast as the windows allow.
     pub const FLOOD: Plan = Plan { pacing: Pacing::Flood, ..Plan::SCHEDULED };
+    /// All steps one after the other.
+    pub const IN_TURN: Plan = Plan { pacing: Pacing::InTurn, ..Plan::SCHEDULED };
 }
 
 /// Why there is nothing to report.
@@ -177,8 +182,10 @@ impl Player {
         mut on_second: Option<&mut dyn FnMut(&Progress)>,
     ) -> LoadReport {
         self.measured.iter_mut().for_each(Measured::clear);
-        self.seats.iter_mut().for_each(|seat| seat.counts = SessionCounts::default());
         let start = monotonic_ns() + LEAD_NS;
+        for seat in &mut self.seats {
+            (seat.counts, seat.heard_ns, seat.answered_ns) = (SessionCounts::default(), start, start);
+        }
         let (mut next, mut last_send, mut progress_at) = (steps.next(), start, start + PROGRESS_NS);
         let mut held = false;
         while next.is_some_and(|step| !is_over(&step, &plan, start, monotonic_ns())) {
@@ -188,9 +195,7 @@ impl Player {
                 && sends < SENDS_PER_TURN
                 && is_due(&step, &plan, start, now)
             {
-                let due = start + step.at_ns;
-                let sent = self.send(&step, &plan, start, due, now, held);
-                held = sent == Step::Held;
+                held = !self.is_its_turn(&plan) || self.send(&step, &plan, start, now, held) == Step::Held;
                 if held {
                     break;
                 }
@@ -265,7 +270,15 @@ impl Player {
         self.seats.into_iter().map(|seat| seat.session).collect()
     }
 
-    fn send(&mut self, step: &FlowStep, plan: &Plan, start: u64, due: u64, now: u64, was_held: bool) -> Step {
+    #[inline]
+    fn is_its_turn(&self, plan: &Plan) -> bool {
+        match plan.pacing {
+            Pacing::Scheduled | Pacing::Flood => true,
+            Pacing::InTurn => self.seats.iter().all(|seat| seat.waiting.open() == 0),
+        }
+    }
+
+    fn send(&mut self, step: &FlowStep, plan: &Plan, start: u64, now: u64, was_held: bool) -> Step {
         use super::flow::FlowAction::{Cancel, Enter, Reduce, Replace};
         let slot = match step.action {
             Enter { .. } => None,
@@ -279,8 +292,8 @@ impl Player {
         let seat = &mut self.seats[index];
         let symbol = self.symbols.get(step.ticker.index()).copied().unwrap_or(Symbol::BLANK);
         let (due, measured) = match plan.pacing {
-            Pacing::Scheduled => (Some(due), step.at_ns >= plan.unmeasured_ns),
-            Pacing::Flood => (None, now.saturating_sub(start) >= plan.unmeasured_ns),
+            Pacing::Scheduled => (Some(start + step.at_ns), step.at_ns >= plan.unmeasured_ns),
+            Pacing::Flood | Pacing::InTurn => (None, now.saturating_sub(start) >= plan.unmeasured_ns),
         };
         let was_full = seat.waiting.is_full();
         let sent = seat.send(&step.action, slot, symbol, &mut self.orders, due, measured);
@@ -294,7 +307,7 @@ impl Player {
     fn poll(&mut self, now: u64, held: bool) {
         for seat in &mut self.seats {
             seat.poll(&mut self.orders, &mut self.measured[seat.measured], MESSAGES_PER_TURN);
-            if held && seat.waiting.is_full() && now.saturating_sub(seat.heard_ns) > QUERY_AFTER_NS {
+            if held && seat.waiting.open() > 0 && now.saturating_sub(seat.heard_ns) > QUERY_AFTER_NS {
                 seat.unblock(now);
             }
         }
@@ -324,7 +337,7 @@ impl Player {
         let sum = |count: fn(&Seat) -> u64| self.seats.iter().map(count).sum();
         let behind = |step: &FlowStep| match plan.pacing {
             Pacing::Scheduled => now.saturating_sub(start + step.at_ns),
-            Pacing::Flood => 0,
+            Pacing::Flood | Pacing::InTurn => 0,
         };
         Progress {
             elapsed_ns: now.saturating_sub(start),
@@ -351,7 +364,7 @@ fn is_due(step: &FlowStep, plan: &Plan, start: u64, now: u64) -> bool {
     !is_over(step, plan, start, now)
         && match plan.pacing {
             Pacing::Scheduled => start.saturating_add(step.at_ns) <= now,
-            Pacing::Flood => start <= now,
+            Pacing::Flood | Pacing::InTurn => start <= now,
         }
 }
 
@@ -360,7 +373,7 @@ fn is_due(step: &FlowStep, plan: &Plan, start: u64, now: u64) -> bool {
 fn is_over(step: &FlowStep, plan: &Plan, start: u64, now: u64) -> bool {
     match plan.pacing {
         Pacing::Scheduled => step.at_ns > plan.duration_ns,
-        Pacing::Flood => now.saturating_sub(start) > plan.duration_ns,
+        Pacing::Flood | Pacing::InTurn => now.saturating_sub(start) > plan.duration_ns,
     }
 }
 

@@ -270,7 +270,7 @@ impl fmt::Display for LoadReport {
             (total.cancels_unasked, "cancels nobody asked for"),
             (total.foreign, "reports about orders of others or of before"),
             (total.steps_gone, "steps not sent: the order had ended"),
-            (total.steps_no_room, "steps not sent: too many live orders"),
+            (total.steps_no_room, "steps not sent: too many live orders, or the key in use"),
             (total.steps_disconnected, "steps not sent: connection lost"),
             (total.stalls_window, "steps held back: too many requests without an answer"),
             (total.stalls_transport, "steps held back: the transport was full"),

@@ -73,43 +73,18 @@ impl Seat {
             return Step::Held;
         }
         let sent_ns = monotonic_ns();
-        let due_ns = due_ns.unwrap_or(sent_ns);
-        let request = |asked, user_ref, slot| Request::new(asked, user_ref, slot, due_ns, sent_ns, measured);
-        let sent = match (*action, slot) {
-            (FlowAction::Enter { key, quantity, display, .. }, _) => {
-                if orders.is_full() || orders.is_known(key) {
-                    self.counts.steps_no_room += 1;
-                    return Step::Skipped;
-                }
-                self.session.enter(&new_order(action, symbol)).map(|user_ref| {
-                    self.counts.entered += 1;
-                    let slot = orders.enter(key, self.index, user_ref, quantity, display);
-                    request(Asked::Enter, user_ref, slot)
-                })
+        let request = Request::new(Asked::Cancel, UserRef(0), 0, due_ns.unwrap_or(sent_ns), sent_ns, measured);
+        let sent = match (action, slot) {
+            (FlowAction::Enter { key, .. }, _) if orders.is_full() || orders.is_known(*key) => {
+                self.counts.steps_no_room += 1;
+                return Step::Skipped;
             }
-            (FlowAction::Replace { new_key, quantity, price, .. }, Some(slot)) => {
-                let order = *orders.order(slot);
-                // The protocol counts the chain: what has traded, as far as known here, and what is wanted.
-                let total = Quantity(order.executed.saturating_add(quantity.0).min(Quantity::ORDER_MAX.0));
-                self.session.replace(order.user_ref, &replacement(&order, total, price)).map(|user_ref| {
-                    self.counts.replaced += 1;
-                    orders.rename(slot, new_key, user_ref, total.0);
-                    request(Asked::Replace, user_ref, slot).of(order.user_ref)
-                })
+            (FlowAction::Enter { .. }, _) => self.enter(action, symbol, orders, request),
+            (&FlowAction::Replace { new_key, quantity, price, .. }, Some(slot)) => {
+                self.replace(slot, new_key, quantity, price, orders, request)
             }
-            (FlowAction::Reduce { .. } | FlowAction::Cancel { .. }, Some(slot)) => {
-                let order = orders.order(slot);
-                let total = match *action {
-                    FlowAction::Reduce { by, .. } => order.total.saturating_sub(by.0),
-                    _ => 0,
-                };
-                self.session.cancel(Channel::NONE, order.user_ref, Quantity(total)).map(|()| {
-                    self.counts.cancelled += 1;
-                    order.total = total;
-                    order.waiting += 1;
-                    request(Asked::Cancel, order.user_ref, slot)
-                })
-            }
+            (&FlowAction::Reduce { by, .. }, Some(slot)) => self.cancel(slot, by.0, orders, request),
+            (FlowAction::Cancel { .. }, Some(slot)) => self.cancel(slot, u32::MAX, orders, request),
             (FlowAction::Replace { .. } | FlowAction::Reduce { .. } | FlowAction::Cancel { .. }, None) => {
                 self.counts.steps_gone += 1;
                 return Step::Skipped;
@@ -122,6 +97,49 @@ impl Seat {
             }
             Err(refusal) => self.on_refusal(refusal),
         }
+    }
+
+    fn enter(
+        &mut self,
+        action: &FlowAction,
+        symbol: Symbol,
+        orders: &mut Orders,
+        request: Request,
+    ) -> Result<Request, Refusal> {
+        let order = new_order(action, symbol);
+        let user_ref = self.session.enter(&order)?;
+        self.counts.entered += 1;
+        let slot = orders.enter(action.key(), self.index, user_ref, order.quantity, order.display);
+        Ok(request.asks(Asked::Enter, user_ref, slot))
+    }
+
+    fn replace(
+        &mut self,
+        slot: u32,
+        new_key: u64,
+        quantity: Quantity,
+        price: Price,
+        orders: &mut Orders,
+        request: Request,
+    ) -> Result<Request, Refusal> {
+        let order = *orders.order(slot);
+        // The protocol counts the chain: what has traded, as far as known here, and what is wanted.
+        let total = Quantity(order.executed.saturating_add(quantity.0).min(Quantity::ORDER_MAX.0));
+        let user_ref = self.session.replace(order.user_ref, &replacement(&order, total, price))?;
+        self.counts.replaced += 1;
+        orders.rename(slot, new_key, user_ref, total.0);
+        Ok(request.asks(Asked::Replace, user_ref, slot).of(order.user_ref))
+    }
+
+    /// Takes `by` shares off an order; all of them when it has no more. The protocol wants the total that is left.
+    fn cancel(&mut self, slot: u32, by: u32, orders: &mut Orders, request: Request) -> Result<Request, Refusal> {
+        let order = orders.order(slot);
+        let total = order.total.saturating_sub(by);
+        self.session.cancel(Channel::NONE, order.user_ref, Quantity(total))?;
+        self.counts.cancelled += 1;
+        order.total = total;
+        order.waiting += 1;
+        Ok(request.asks(Asked::Cancel, order.user_ref, slot))
     }
 
     #[cold]
@@ -289,7 +307,8 @@ impl Seat {
         Ok(())
     }
 
-    /// A full window and silence: perhaps nothing in it will be answered. Asks, and at most once in a while.
+    /// Steps wait and the venue is silent: perhaps nothing of what was asked will be answered. Asks, and at most once
+    /// in a while.
     #[cold]
     pub fn unblock(&mut self, now: u64) {
         self.heard_ns = now;

@@ -42,6 +42,12 @@ impl Request {
         Request { asked, user_ref, original: UserRef(0), slot, due_ns, sent_ns, measured, settled: false }
     }
 
+    /// What is asked, and about which order.
+    pub fn asks(mut self, asked: Asked, user_ref: UserRef, slot: u32) -> Request {
+        (self.asked, self.user_ref, self.slot) = (asked, user_ref, slot);
+        self
+    }
+
     /// A replace of this order.
     pub fn of(mut self, original: UserRef) -> Request {
         self.original = original;

@@ -88,7 +88,10 @@ impl Agreement {
 
     /// Levels that agree, in 1/10,000.
     pub const fn share(&self) -> u64 {
-        if self.levels == 0 { 10_000 } else { self.levels_equal * 10_000 / self.levels }
+        match (self.levels_equal * 10_000).checked_div(self.levels) {
+            Some(share) => share,
+            None => 10_000,
+        }
     }
 }
 
