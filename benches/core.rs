@@ -213,9 +213,11 @@ impl Maker {
     fn replace(&mut self) {
         let at = self.random.below(self.open.len() as u64) as usize;
         let (session, original) = self.open[at];
-        let buys = self.core.oms.order(session, pitlane::types::Channel::NONE, original).is_some_and(|o| {
-            o.side == pitlane::types::Side::Buy
-        });
+        let buys = self
+            .core
+            .oms
+            .order(session, pitlane::types::Channel::NONE, original)
+            .is_some_and(|o| o.side == pitlane::types::Side::Buy);
         let mut command = self.fresh(CommandKind::Replace, session);
         let away = (1 + self.random.distance()) * TICK;
         command.original = original;
@@ -286,6 +288,9 @@ fn main() {
         let mut runs: Vec<f64> = (0..if once { 1 } else { RUNS }).map(|_| pass(&fill, &timed, resting)).collect();
         runs.sort_by(f64::total_cmp);
         let (low, median, high) = (runs[0], runs[runs.len() / 2], runs[runs.len() - 1]);
-        println!("  {resting:>9} resting: median {median:.0} ns a command over {} runs ({low:.0} to {high:.0})", runs.len());
+        println!(
+            "  {resting:>9} resting: median {median:.0} ns a command over {} runs ({low:.0} to {high:.0})",
+            runs.len()
+        );
     }
 }

@@ -41,11 +41,8 @@ fn config(directory: &Path) -> Config {
 
 fn login(exchange: &Exchange, user: &str, shared: bool) -> OrderSession {
     let endpoints = exchange.endpoints();
-    let address = if shared {
-        Address::Shared(endpoints.shared.clone().unwrap())
-    } else {
-        Address::Tcp(endpoints.orders)
-    };
+    let address =
+        if shared { Address::Shared(endpoints.shared.clone().unwrap()) } else { Address::Tcp(endpoints.orders) };
     let mut options = OrderOptions::new(address, user, "SECRET");
     options.keep = Keep::Bytes(1 << 20);
     options.connect_limit = PATIENCE;

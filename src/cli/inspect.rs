@@ -44,7 +44,8 @@ pub fn main(arguments: Arguments) -> Outcome {
         if view.record.number.0 < arguments.from {
             continue;
         }
-        let line = if arguments.json { as_json(&view, &config.market).to_string() } else { as_text(&view, &config.market) };
+        let line =
+            if arguments.json { as_json(&view, &config.market).to_string() } else { as_text(&view, &config.market) };
         match writeln!(out, "{line}") {
             // The reader of our output has seen enough.
             Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
@@ -88,7 +89,8 @@ fn as_text(view: &RecordView, market: &Market) -> String {
         CommandKind::DayStart => format!("market {:016x}", command.value),
         _ => ticker_name(market, command.ticker),
     };
-    let verdict_text = if verdict.is_accepted() { String::new() } else { format!("  refused: {}", verdict.reject.text()) };
+    let verdict_text =
+        if verdict.is_accepted() { String::new() } else { format!("  refused: {}", verdict.reject.text()) };
     let slot = if verdict.slot == Slot::NONE { String::new() } else { format!("  slot {}", verdict.slot) };
     format!("{number:>10}  {}  {who:<6}  {kind:?} #{user_ref} {what}{slot}{verdict_text}", time.of_day())
 }

@@ -118,7 +118,9 @@ pub fn main(arguments: Arguments) -> Outcome {
     let address = match (arguments.transport, endpoints.shared) {
         (Way::Tcp, _) => Address::Tcp(endpoints.orders),
         (Way::Shared, Some(path)) => Address::Shared(path),
-        (Way::Shared, None) => return Err(Failure::Usage("this exchange has gateway.shared_memory = false".to_owned())),
+        (Way::Shared, None) => {
+            return Err(Failure::Usage("this exchange has gateway.shared_memory = false".to_owned()));
+        }
     };
     let mut options = OrderOptions::new(address, &arguments.user, &password);
     options.sequence = if let Action::Watch { from, .. } = arguments.action { from } else { 0 };
@@ -152,7 +154,8 @@ fn act(session: &mut OrderSession, arguments: &Arguments) -> Outcome {
             let symbol = ticker.as_deref().map_or(Ok(Symbol::BLANK), parse_symbol)?;
             let own = config.market.session(&arguments.user);
             let firm = own.map(|s| config.market.firm_of(s));
-            let firm = firm.ok_or_else(|| Failure::Usage(format!("the configuration has no login {}", arguments.user)))?;
+            let firm =
+                firm.ok_or_else(|| Failure::Usage(format!("the configuration has no login {}", arguments.user)))?;
             session.mass_cancel(firm, symbol, Tags::NONE).map_err(refusal)?
         }
         Action::Watch { .. } => return Ok(()),

@@ -95,12 +95,10 @@ fn as_text(book: &TickerBook, levels: usize, builder: &BookBuilder, state: FeedS
     text.push_str("  orders     bid size        bid | ask        ask size     orders\n");
     let (bids, asks) = (book.depth(Side::Buy, levels), book.depth(Side::Sell, levels));
     for index in 0..bids.len().max(asks.len()) {
-        let bid = bids.get(index).map_or(" ".repeat(31), |l| {
-            format!("{:>8} {:>12} {:>9}", l.orders, l.quantity, l.price)
-        });
-        let ask = asks.get(index).map_or(String::new(), |l| {
-            format!("{:<9} {:>9} {:>10}", l.price, l.quantity, l.orders)
-        });
+        let bid =
+            bids.get(index).map_or(" ".repeat(31), |l| format!("{:>8} {:>12} {:>9}", l.orders, l.quantity, l.price));
+        let ask =
+            asks.get(index).map_or(String::new(), |l| format!("{:<9} {:>9} {:>10}", l.price, l.quantity, l.orders));
         text.push_str(&format!("{bid} | {ask}\n"));
     }
     text

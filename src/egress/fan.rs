@@ -94,13 +94,7 @@ fn is_public(event: &Event) -> bool {
     }
 }
 
-fn answer(
-    record: &Sequenced,
-    reference: OrderReference,
-    quantity: Quantity,
-    price: Price,
-    outlet: &mut impl Outlet,
-) {
+fn answer(record: &Sequenced, reference: OrderReference, quantity: Quantity, price: Price, outlet: &mut impl Outlet) {
     let session = record.command.session;
     if session != SessionId::VENUE {
         let body = ReportBody::Answer(Answer { record: *record, reference, quantity, price });

@@ -157,7 +157,15 @@ impl Egress {
             held: VecDeque::with_capacity(capacity),
             held_max: HELD_MAX,
         };
-        Egress { tickets: links.tickets, matchers: links.matchers, outcomes: links.outcomes, gate, open: None, sessions, events }
+        Egress {
+            tickets: links.tickets,
+            matchers: links.matchers,
+            outcomes: links.outcomes,
+            gate,
+            open: None,
+            sessions,
+            events,
+        }
     }
 
     /// One step: opens the next record, or handles one event of the open one. False when there is nothing to do.

@@ -25,9 +25,9 @@ use zerocopy::IntoBytes;
 const TAKEN_TURN_MAX: usize = 76;
 /// Datagrams sent in one turn: an agent that shares its thread keeps it for about 20 us at most.
 const DATAGRAMS_TURN_MAX: usize = 8;
-/// Turns with data after which requests get a look all the same. Looking costs a system call, 0.2 us.
-const BUSY_TURNS_MAX: u32 = 16;
-
+/// Time between two looks for requests. A look costs a system call, 0.2 us, too much for each turn of an agent that
+/// shares its thread with others; after a request that was answered the next turn looks again.
+const LOOK_NS: u64 = 2_000;
 /// Turns at the end of the process: enough to empty a link of a million facts, and an end if it never empties.
 const STOP_TURNS_MAX: usize = 1 << 14;
 
@@ -75,7 +75,8 @@ pub struct Publisher {
     end_said: bool,
     /// When chores are due next: the cache's sign of life and the counters that are levels.
     chores_ns: u64,
-    busy_turns: u32,
+    /// When to look for requests next.
+    look_ns: u64,
     datagram: Box<[u8; DATAGRAM_MAX]>,
     counts: PublisherCounters,
 }
@@ -111,7 +112,7 @@ impl Publisher {
             sent_ns: None,
             end_said: false,
             chores_ns: 0,
-            busy_turns: 0,
+            look_ns: 0,
             datagram: Box::new([0; DATAGRAM_MAX]),
             counts: PublisherCounters {
                 messages: counters.add("feed.messages"),
@@ -142,18 +143,19 @@ impl Publisher {
 
     /// One turn at `now_ns` of the monotonic clock. Says how much it did.
     pub fn turn(&mut self, now_ns: u64) -> usize {
-        let taken = self.take();
-        let sent = self.send(now_ns);
-        if taken + sent > 0 && self.busy_turns < BUSY_TURNS_MAX {
-            self.busy_turns += 1;
-            return taken + sent;
+        let done = self.take() + self.send(now_ns);
+        if done == 0 {
+            self.beat(now_ns);
         }
-        self.busy_turns = 0;
-        self.beat(now_ns);
+        if now_ns < self.look_ns {
+            return done;
+        }
         if now_ns >= self.chores_ns {
             self.do_chores(now_ns);
         }
-        taken + sent + self.requests.work(self.stream.store(), self.sent, now_ns)
+        let answered = self.requests.work(self.stream.store(), self.sent, now_ns);
+        self.look_ns = if answered > 0 { now_ns } else { now_ns + LOOK_NS };
+        done + answered
     }
 
     /// Takes facts in until the link is empty, the turn is full or the store is.
@@ -276,6 +278,8 @@ impl Agent for Publisher {
                 break;
             }
         }
-        self.do_chores(monotonic_ns());
+        let now_ns = monotonic_ns();
+        self.beat(now_ns);
+        self.do_chores(now_ns);
     }
 }

@@ -70,11 +70,7 @@ fn dedicated(agents: &[String], allowed: &[usize]) -> Vec<PlannedThread> {
     agents.iter().zip(cores).map(|(a, &core)| PlannedThread { core: Some(core), agents: vec![a.clone()] }).collect()
 }
 
-fn mapped(
-    map: &[(usize, Vec<String>)],
-    agents: &[String],
-    allowed: &[usize],
-) -> Result<Vec<PlannedThread>, String> {
+fn mapped(map: &[(usize, Vec<String>)], agents: &[String], allowed: &[usize]) -> Result<Vec<PlannedThread>, String> {
     let named: Vec<&String> = map.iter().flat_map(|(_, names)| names).collect();
     for agent in agents {
         match named.iter().filter(|n| **n == agent).count() {

@@ -76,12 +76,7 @@ pub struct Stores {
 impl Stores {
     /// Empty, of the configured sizes; `feed` may carry a depth cache.
     pub fn new(config: &Config, feed: FeedStream) -> Stores {
-        Stores {
-            streams: Streams::new(&config.market, config.gateway.stream_bytes),
-            feed,
-            fills: 0,
-            fill_shares: 0,
-        }
+        Stores { streams: Streams::new(&config.market, config.gateway.stream_bytes), feed, fills: 0, fill_shares: 0 }
     }
 }
 

@@ -185,8 +185,8 @@ impl Stages {
                 connections_max: config.gateway.connections_max,
                 ..SharedOptions::new(path.clone())
             };
-            let shared = Shared::open(options, &mut counters)
-                .map_err(LaunchFault::system("listening on", path.display()))?;
+            let shared =
+                Shared::open(options, &mut counters).map_err(LaunchFault::system("listening on", path.display()))?;
             gateway.add(Box::new(shared));
         }
         let noted = Arc::clone(&ends);

@@ -16,7 +16,7 @@ use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::{MarkWriter, Receiver, Sender};
 use crate::runtime::runner::StopFlag;
 use crate::types::{
-    AccountId, Command, CommandKind, Market, Nanos, Number, Outcome, Sequenced, SessionId, Ticket, TickerId, Verdict,
+    AccountId, Command, CommandKind, Market, Nanos, Number, Outcome, Sequenced, SessionId, TickerId, Ticket, Verdict,
 };
 
 /// Commands taken from one input in one turn at most: the bound on what one gateway can put before another.

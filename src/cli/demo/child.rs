@@ -87,7 +87,8 @@ impl Exchange {
         self.ask(&json!({"do": "stop"}))?;
         let asked = Instant::now();
         while asked.elapsed() < STOP_MAX {
-            let ended = self.process.try_wait().map_err(|e| Failure::Fault(format!("waiting for the exchange: {e}")))?;
+            let ended =
+                self.process.try_wait().map_err(|e| Failure::Fault(format!("waiting for the exchange: {e}")))?;
             match ended {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => return Err(Failure::Fault(format!("the exchange ended with {status}"))),

@@ -155,9 +155,8 @@ fn generated_flow(
 fn break_limits(config: &Config, player: &mut Player) -> Outcome {
     let ticker = &config.market.tickers[0];
     let limits = config.market.accounts[config.market.sessions[0].account.index()].limits;
-    let order = |quantity: u32, price: u32| {
-        NewOrder::limit(SideCode::Buy, Quantity(quantity), ticker.symbol, Price(price))
-    };
+    let order =
+        |quantity: u32, price: u32| NewOrder::limit(SideCode::Buy, Quantity(quantity), ticker.symbol, Price(price));
     let reference = ticker.reference.0;
     let beyond = limits.order_quantity_max.0.saturating_add(ticker.lot.0).min(999_999);
     let orders = [
@@ -187,7 +186,10 @@ fn cut_connections(config: &Config, player: &mut Player) -> Outcome {
         let unread = session.unanswered();
         session.disconnect();
         session.reconnect().map_err(|fault| Failure::Fault(format!("logging in again: {fault}")))?;
-        println!("  cut the connection of {} with {unread} answers under way, and resumed it", config.market.sessions[index].user);
+        println!(
+            "  cut the connection of {} with {unread} answers under way, and resumed it",
+            config.market.sessions[index].user
+        );
     }
     Ok(())
 }
@@ -200,7 +202,8 @@ fn session_of(player: &mut Player, index: usize) -> Result<&mut OrderSession, Fa
 fn read_the_rest(session: &mut OrderSession) -> Outcome {
     let mut heard = Instant::now();
     while heard.elapsed() < SILENCE {
-        let incoming = session.wait(SILENCE / 2).map_err(|fault| Failure::Fault(format!("reading the rest: {fault}")))?;
+        let incoming =
+            session.wait(SILENCE / 2).map_err(|fault| Failure::Fault(format!("reading the rest: {fault}")))?;
         if incoming.is_some() {
             heard = Instant::now();
         }

@@ -112,7 +112,8 @@ fn reports_exactly_once(config: &Config, replayed: &Replayed, seen: &Seen) -> Pr
             against.push(format!("{user}: received {got} bytes of {has}, the same up to byte {same}"));
         }
     }
-    let cut: Vec<_> = seen.cuts.iter().filter_map(|&i| config.market.sessions.get(i)).map(|s| s.user.as_str()).collect();
+    let cut: Vec<_> =
+        seen.cuts.iter().filter_map(|&i| config.market.sessions.get(i)).map(|s| s.user.as_str()).collect();
     Proof {
         claim: "every client got every report exactly once",
         evidence: format!("{bytes} bytes of reports compared, connections of {} cut on the way", cut.join(" and ")),

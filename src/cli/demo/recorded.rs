@@ -38,14 +38,18 @@ pub fn play(directory: &Path, config: &Config, player: &mut Player) -> Result<(P
     let ticker = config.market.ticker(SYMBOL).unwrap_or(TickerId(0));
     let symbol = config.market.tickers[ticker.index()].symbol;
     let replay = Replay::new(&recording, ReplayOptions::new(ticker));
-    println!("Playing {} recorded Nasdaq events on {symbol}, after {} orders that rested before:", replay.events(), replay.seeds.len());
+    println!(
+        "Playing {} recorded Nasdaq events on {symbol}, after {} orders that rested before:",
+        replay.events(),
+        replay.seeds.len()
+    );
     let mut reports = vec![player.play(replay.seeds.iter().copied(), Plan::FLOOD, None)];
     let mut ends = Vec::with_capacity(replay.events());
     for event in 0..replay.events() {
         if event == replay.events() / CUT_PART {
             cut(player)?;
         }
-        reports.push(player.play(replay.event(event).iter().copied(), Plan::FLOOD, None));
+        reports.push(player.play(replay.event(event).iter().copied(), Plan::IN_TURN, None));
         ends.push(record_time(player)?);
     }
     Ok((Played { recording, replay, symbol, ends }, reports))

@@ -45,8 +45,8 @@ impl Subscriber {
         let mut source = FeedSource::new(endpoints.feed, vec![endpoints.rerequest]);
         source.interface = endpoints.feed_interface;
         source.session = endpoints.session.as_bytes().try_into().ok();
-        let handler =
-            FeedHandler::join(&source).map_err(|e| Failure::Fault(format!("joining the feed {}: {e}", source.group)))?;
+        let handler = FeedHandler::join(&source)
+            .map_err(|e| Failure::Fault(format!("joining the feed {}: {e}", source.group)))?;
         let (over, messages) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (is_over, count) = (Arc::clone(&over), Arc::clone(&messages));
         let thread = std::thread::spawn(move || follow(handler, &is_over, &count));

@@ -64,7 +64,12 @@ fn accounts(config: &Config, replayed: &Replayed) {
         );
     }
     let shares: i64 = (0..config.market.tickers.len() as u16)
-        .map(|t| (0..config.market.accounts.len() as u16).map(|a| oms.position(AccountId(a), TickerId(t)).quantity).sum::<i64>().abs())
+        .map(|t| {
+            (0..config.market.accounts.len() as u16)
+                .map(|a| oms.position(AccountId(a), TickerId(t)).quantity)
+                .sum::<i64>()
+                .abs()
+        })
         .sum();
     println!("  {:<12} {:>13} {:>14} {profit:>14} {fees:>14} {:>12}  net shares {shares}", "sum", "", "", "");
 }
