@@ -36,6 +36,7 @@ impl Site {
             requests: (LOCAL, 0).into(),
             heartbeat_ns: HEARTBEAT_NS,
             answers_per_second_max: u32::MAX,
+            ..FeedOptions::default()
         };
         let publisher = Publisher::new(stream, &options, link, &mut counters).unwrap();
         Site { publisher, egress, counters, now_ns: 1 }
