@@ -1,96 +1,19 @@
 //! The whole exchange, in this process, as clients see it: over TCP, over shared memory, on the feed, across restarts.
 
+#[path = "support/exchange.rs"]
+mod support;
+
 use pitlane::client::book::BookBuilder;
 use pitlane::client::feed::{FeedHandler, FeedSource, FeedState};
-use pitlane::client::orders::{Address, Incoming, Keep, NewOrder, OrderOptions, OrderSession, Replacement};
-use pitlane::config::{Config, Placement};
+use pitlane::client::orders::{NewOrder, Replacement};
 use pitlane::launch::Exchange;
-use pitlane::launch::closing::Closing;
 use pitlane::launch::rebuild::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::os::clock::monotonic_ns;
-use pitlane::runtime::counters::Counters;
 use pitlane::types::{Channel, Price, Quantity, Reject, Side, SideCode, Symbol, TickerId, UserRef};
 use pitlane::wire::ouch::Outbound;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::path::Path;
 use std::time::{Duration, Instant};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-const AAPL: Symbol = Symbol(*b"AAPL    ");
-
-/// The example, small, on free ports, in a directory of its own.
-fn config(directory: &Path) -> Config {
-    let mut config = Config::example();
-    config.directory = directory.to_owned();
-    config.market.orders_max = 1 << 14;
-    config.journal.log_bytes = 8 << 20;
-    config.gateway.listen = "127.0.0.1:0".parse().unwrap();
-    config.gateway.stream_bytes = 2 << 20;
-    config.gateway.connections_max = 16;
-    config.feed.store_bytes = 4 << 20;
-    config.feed.rerequest = "127.0.0.1:0".parse().unwrap();
-    // Multicast groups are free to share, ports are not: a free one keeps tests that run at once apart.
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    config.feed.group = SocketAddrV4::new(Ipv4Addr::new(239, 195, 7, 7), port);
-    // Tests do not own their cores.
-    config.threads.yields = Some(true);
-    config.threads.placement = Placement::Shared;
-    config
-}
-
-fn login(exchange: &Exchange, user: &str, shared: bool) -> OrderSession {
-    let endpoints = exchange.endpoints();
-    let address =
-        if shared { Address::Shared(endpoints.shared.clone().unwrap()) } else { Address::Tcp(endpoints.orders) };
-    let mut options = OrderOptions::new(address, user, "SECRET");
-    options.keep = Keep::Bytes(1 << 20);
-    options.connect_limit = PATIENCE;
-    OrderSession::connect(options).unwrap_or_else(|fault| panic!("{user} logs in: {fault}"))
-}
-
-/// Polls until a message satisfies `wanted`; all before it are passed over.
-fn until(session: &mut OrderSession, what: &str, mut wanted: impl FnMut(&Outbound) -> bool) -> Outbound {
-    let started = Instant::now();
-    let mut seen = Vec::new();
-    while started.elapsed() < PATIENCE {
-        match session.wait(Duration::from_millis(50)).unwrap_or_else(|fault| panic!("waiting for {what}: {fault}")) {
-            Some(Incoming::Message { message, .. }) if wanted(&message) => return message,
-            Some(Incoming::Message { message, .. }) => seen.push(message),
-            Some(Incoming::EndOfSession) => panic!("waiting for {what}: the session ended"),
-            None => {}
-        }
-    }
-    panic!("waiting for {what}; there came {seen:?}");
-}
-
-fn accepted(session: &mut OrderSession, order: UserRef) {
-    until(session, "an acceptance", |m| matches!(m, Outbound::Accepted(a) if a.user_ref == order));
-}
-
-fn executed(session: &mut OrderSession, order: UserRef) -> (u32, u64) {
-    match until(session, "an execution", |m| matches!(m, Outbound::Executed(e) if e.user_ref == order)) {
-        Outbound::Executed(e) => (e.quantity.0, e.price),
-        other => unreachable!("{other:?}"),
-    }
-}
-
-/// Messages the feed has made so far.
-fn published(exchange: &Exchange) -> u64 {
-    let counters = Counters::read(&exchange.endpoints().counters).unwrap();
-    counters.iter().find(|(name, _)| name == "feed.messages").unwrap().1
-}
-
-fn limit(side: SideCode, quantity: u32, price: u32) -> NewOrder {
-    NewOrder::limit(side, Quantity(quantity), AAPL, Price(price))
-}
-
-fn verify(config: &Config, closing: &Closing) {
-    let replayed = replay_whole(config, &log_path(&config.directory)).unwrap();
-    assert_eq!(closing.differences(&replayed.closing), Vec::<String>::new());
-    assert_eq!(replayed.breaches, Vec::<String>::new());
-    assert!(replayed.twin.oms().is_balanced());
-}
+use support::{AAPL, PATIENCE, accepted, canceled, config, counter, executed, limit, login, rejected, until, verify};
 
 #[test]
 fn orders_over_tcp_and_shared_memory_meet_in_one_book() {
@@ -200,9 +123,7 @@ fn risk_refuses_with_its_own_reason_and_others_trade_on() {
     ];
     for (order, reject) in cases {
         let user_ref = taker.enter(&order).unwrap();
-        let answer = until(&mut taker, "a rejection", |m| matches!(m, Outbound::Rejected(j) if j.user_ref == user_ref));
-        let Outbound::Rejected(rejected) = answer else { unreachable!() };
-        assert_eq!(rejected.reason, reject.wire(), "{reject:?}");
+        assert_eq!(rejected(&mut taker, user_ref), reject.wire(), "{reject:?}");
     }
     let mut maker = login(&exchange, "USER02", true);
     let offer = maker.enter(&limit(SideCode::Sell, 10, 5_855_000)).unwrap();
@@ -223,9 +144,7 @@ fn a_lost_connection_cancels_the_orders_of_a_login_that_asks_for_it() {
         accepted(&mut session, offer);
         session.disconnect();
         session.reconnect().unwrap();
-        let canceled = until(&mut session, "the cancel", |m| matches!(m, Outbound::Canceled(c) if c.user_ref == offer));
-        let Outbound::Canceled(canceled) = canceled else { unreachable!() };
-        assert_eq!((canceled.reason, canceled.quantity), (b'Z', Quantity(10)));
+        assert_eq!(canceled(&mut session, offer), (10, b'Z'));
     }
     let closing = exchange.close().unwrap();
     verify(&config, &closing);
@@ -249,7 +168,7 @@ fn replace_keeps_what_the_order_was_and_loses_its_place() {
     assert_eq!((replaced.side, replaced.capacity), (b'T', b'A'), "neither is in the request");
     assert_eq!((replaced.quantity, replaced.price), (Quantity(50), 5_856_000));
     maker.cancel(Channel::NONE, newer, Quantity(0)).unwrap();
-    until(&mut maker, "the cancel", |m| matches!(m, Outbound::Canceled(c) if c.user_ref == newer));
+    canceled(&mut maker, newer);
     drop(maker);
     let closing = exchange.close().unwrap();
     verify(&config, &closing);
@@ -288,7 +207,8 @@ fn the_book_built_from_the_feed_is_the_engines_book() {
     let started = Instant::now();
     let mut delivered = 0;
     // The first messages went out before the handler joined, so this asks for them while the exchange lives.
-    while (delivered == 0 || delivered < published(&exchange)) && started.elapsed() < PATIENCE {
+    while (delivered == 0 || delivered < counter(exchange.endpoints(), "feed.messages")) && started.elapsed() < PATIENCE
+    {
         delivered += handler.poll(monotonic_ns(), &mut deliver).unwrap_or(0) as u64;
     }
     assert_eq!(handler.state(), FeedState::Live);

@@ -148,13 +148,16 @@ impl Egress {
         let sessions = gateway_of.len() as u16;
         // One record says at most two things to every session (end of day) beside the bound.
         let capacity = HELD_MAX + 2 * usize::from(sessions) + 8;
+        // Written once, so that its pages are there before the first value has to wait.
+        let mut held = VecDeque::from(vec![Outward::Delivered(Number(0)); capacity]);
+        held.clear();
         let gate = Gate {
             gateways: links.gateways,
             gateway_of,
             feed: links.feed,
             committed: links.committed,
             delivered: links.delivered,
-            held: VecDeque::with_capacity(capacity),
+            held,
             held_max: HELD_MAX,
         };
         Egress {

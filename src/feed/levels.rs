@@ -38,7 +38,10 @@ impl Levels {
     /// An empty side that keeps at most `levels_max` price levels (at least one).
     pub fn new(side: Side, levels_max: usize) -> Levels {
         let levels_max = levels_max.max(1);
-        Levels { side, levels: Vec::with_capacity(levels_max), levels_max, beyond_orders: 0, beyond_key: 0 }
+        // Written once, so that its pages are there before trading begins.
+        let mut levels = vec![Level { key: Key::MAX, orders: 0, quantity: 0 }; levels_max];
+        levels.clear();
+        Levels { side, levels, levels_max, beyond_orders: 0, beyond_key: 0 }
     }
 
     /// An order of `quantity` shares now shows at `price`. Cost: a binary search and a move of the better levels.

@@ -53,12 +53,14 @@ pub struct Streams {
 
 impl Stream {
     fn new(bytes: usize) -> Stream {
+        // Written, not zeroed or only reserved: such memory would come untouched and fault page by page while trading.
+        let mut index = vec![u64::MAX; bytes / (PACKET_BYTES_MIN * INDEX_EVERY as usize) + 2];
+        index.clear();
         Stream {
-            // Written, not zeroed: zeroed memory would come untouched and fault page by page while trading.
             bytes: vec![0xEE; bytes.max(PACKET_BYTES_MAX)].into_boxed_slice(),
             end: 0,
             count: 0,
-            index: Vec::with_capacity(bytes / (PACKET_BYTES_MIN * INDEX_EVERY as usize) + 2),
+            index,
             checksum: 0,
             ended: false,
         }
