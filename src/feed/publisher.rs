@@ -140,6 +140,11 @@ impl Publisher {
         &self.stream
     }
 
+    /// Facts that have come and are not stored yet: at the end, those that found no room.
+    pub fn facts_waiting(&self) -> usize {
+        self.link.len()
+    }
+
     /// One turn at `now_ns` of the monotonic clock. Says how much it did.
     pub fn turn(&mut self, now_ns: u64) -> usize {
         let taken = self.take();
