@@ -202,6 +202,7 @@ impl Stages {
                 slots: config.gateway.ring_bytes / SLOT_BYTES,
                 lag_bytes_max: config.gateway.lag_bytes_max,
                 connections_max: config.gateway.connections_max,
+                times: times(&config.gateway),
                 ..SharedOptions::new(path.clone())
             };
             let shared =
