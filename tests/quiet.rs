@@ -16,6 +16,7 @@ use pitlane::config::{Config, EXAMPLE, Engine, Placement};
 use pitlane::launch::Exchange;
 use pitlane::launch::endpoints::Endpoints;
 use pitlane::os::affinity;
+use pitlane::os::mapped::Mapped;
 use pitlane::types::{Channel, Price, Quantity, SideCode, Symbol, UserRef};
 use pitlane::wire::ouch::Outbound;
 use serde_json::json;
@@ -294,6 +295,7 @@ fn hot_threads_on_two_cores_are_as_quiet_as_one() {
 
 #[test]
 fn the_counts_would_see_what_they_look_for() {
+    const PAGES: usize = 4096;
     let _alone = alone();
     let (told, tell) = std::sync::mpsc::channel();
     let (go, went) = std::sync::mpsc::channel::<()>();
@@ -301,8 +303,11 @@ fn the_counts_would_see_what_they_look_for() {
         // SAFETY: takes nothing, always succeeds.
         told.send(unsafe { libc::gettid() }).unwrap();
         went.recv().unwrap();
-        let touched = vec![1u8; 16 << 20];
-        told.send(i32::from(touched[4096])).unwrap();
+        // Fresh pages for certain: what the allocator gives may have been touched by somebody before.
+        let fresh = Mapped::anonymous(PAGES * 4096).unwrap();
+        (0..PAGES).for_each(|page| fresh.write(page * 4096, &[1]));
+        let on_the_heap = std::hint::black_box(Box::new(1));
+        told.send(*on_the_heap).unwrap();
         went.recv().unwrap();
     });
     let tid = tell.recv().unwrap();

@@ -178,6 +178,11 @@ impl Publisher {
         &self.stream
     }
 
+    /// Facts that have come and are not stored yet: at the end, those that found no room.
+    pub fn facts_waiting(&self) -> usize {
+        self.link.len()
+    }
+
     /// One turn at `now_ns` of the monotonic clock. Says how much it did; what it holds back counts as something, so
     /// that the thread does not give its core away meanwhile.
     pub fn turn(&mut self, now_ns: u64) -> usize {

@@ -18,6 +18,8 @@ use crate::types::{Report, SessionId};
 const REPORTS_PER_TURN: usize = 64;
 /// Turns between two readings of the clock: 22 ns a reading, against a resolution nobody needs.
 const CLOCK_TURNS: u32 = 32;
+/// Turns at the end: enough to empty a link of a million reports, and an end if it never empties.
+const STOP_TURNS_MAX: usize = 1 << 14;
 /// Time between two rounds of heartbeats and time-outs.
 const SWEEP_NS: u64 = 10_000_000;
 
@@ -84,6 +86,11 @@ impl<C: Clock + Send> Gateway<C> {
     /// The clock; tests move it.
     pub fn clock(&mut self) -> &mut C {
         &mut self.clock
+    }
+
+    /// Reports that have come and are in no stream yet: at the end, those that found no room.
+    pub fn reports_waiting(&self) -> usize {
+        self.reports.len()
     }
 
     #[inline]
@@ -170,7 +177,14 @@ impl<C: Clock + Send> Agent for Gateway<C> {
         done
     }
 
+    /// Takes what egress has handed over, which by then makes no more: an answer of the last turn belongs to its
+    /// stream too.
     fn stop(&mut self) {
+        for _ in 0..STOP_TURNS_MAX {
+            if self.take_reports() == 0 {
+                break;
+            }
+        }
         self.transports.iter_mut().for_each(|transport| transport.stop());
     }
 }

@@ -120,6 +120,10 @@ impl Exchange {
         cold.stop_flag().request();
         cold.join().map_err(thread_fault)?;
         Endpoints::remove(&config.directory);
+        // The narrower cause first: a full store also keeps the stages from draining.
+        if let Some(text) = ends.unsaid() {
+            return Err(LaunchFault::Thread(text));
+        }
         drained?;
         let closing = ends.closing(Number(committed.value()), &config.market);
         closing.write(&config.directory).map_err(LaunchFault::system("writing", "closing.json"))?;

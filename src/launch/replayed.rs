@@ -71,21 +71,39 @@ pub struct Stores {
     pub feed: FeedStream,
     fills: u64,
     fill_shares: u64,
+    /// The first knob that was too small for the journal.
+    too_small: Option<&'static str>,
 }
 
 impl Stores {
     /// Empty, of the configured sizes; `feed` may carry a depth cache.
     pub fn new(config: &Config, feed: FeedStream) -> Stores {
-        Stores { streams: Streams::new(&config.market, config.gateway.stream_bytes), feed, fills: 0, fill_shares: 0 }
+        Stores {
+            streams: Streams::new(&config.market, config.gateway.stream_bytes),
+            feed,
+            fills: 0,
+            fill_shares: 0,
+            too_small: None,
+        }
+    }
+}
+
+impl Stores {
+    /// Whether everything found room; what was left out otherwise makes the stores useless.
+    ///
+    /// # Errors
+    /// A store is smaller than what the journal's records say: the knob to raise.
+    pub fn check(&self) -> Result<(), LaunchFault> {
+        let text = |knob| format!("{knob} is too small for what the journal's records say; raise it");
+        self.too_small.map_or(Ok(()), |knob| Err(LaunchFault::Configuration(text(knob))))
     }
 }
 
 impl Outlet for Stores {
-    /// # Panics
-    /// A store is smaller than when the journal was written.
     fn report(&mut self, report: Report) {
-        let appended = self.streams.append(&report);
-        assert!(appended.is_ok(), "gateway.stream_mebibytes is too small for the journal's answers; raise it");
+        if self.streams.append(&report).is_err() {
+            self.too_small.get_or_insert("gateway.stream_mebibytes");
+        }
     }
 
     fn publish(&mut self, published: Published) {
@@ -93,15 +111,16 @@ impl Outlet for Stores {
             self.fills += 1;
             self.fill_shares += u64::from(quantity.0);
         }
-        let appended = self.feed.on(&published);
-        assert!(appended.is_ok(), "feed.store_mebibytes is too small for the journal's messages; raise it");
+        if self.feed.on(&published).is_err() {
+            self.too_small.get_or_insert("feed.store_mebibytes");
+        }
     }
 }
 
 /// Replays the log at `path`, read-only.
 ///
 /// # Errors
-/// A damaged log, or one of other reference data.
+/// A damaged log, one of other reference data, or one that says more than the configured stores hold.
 pub fn replay_whole(config: &Config, path: &Path) -> Result<Replayed, LaunchFault> {
     let mut stores = Stores::new(config, FeedStream::new(&config.market, config.feed.store_bytes, None));
     let mut tally = Tally::default();
@@ -122,7 +141,8 @@ pub fn replay_whole(config: &Config, path: &Path) -> Result<Replayed, LaunchFaul
     if let Err(breach) = twin.oms().limits_hold() {
         breaches.push(format!("at the end: {breach:?}"));
     }
-    let Stores { streams, feed, fills, fill_shares } = stores;
+    stores.check()?;
+    let Stores { streams, feed, fills, fill_shares, .. } = stores;
     (tally.fills, tally.fill_shares) = (fills, fill_shares);
     let sessions = (0..config.market.sessions.len() as u16).map(SessionId);
     let closing = Closing::of(

@@ -12,7 +12,7 @@ use super::rebuild::{Rebuilt, rebuild};
 use super::replayed::Stores;
 use super::watched::Watched;
 use super::{counters_path, status};
-use crate::config::{Config, Engine};
+use crate::config::{Config, Engine, GatewayKnobs};
 use crate::egress::{Egress, EgressLinks, one_gateway};
 use crate::engine::book::{EVENTS_MAX, Shard};
 use crate::feed::{DepthCache, FeedOptions, FeedStream, Hold, Publisher};
@@ -93,11 +93,29 @@ struct Parts {
     shards: Vec<u64>,
     streams: Vec<(u64, u64)>,
     feed: (u64, u64),
+    /// Answers that found no room in a stream, and facts that found none in the feed's store.
+    reports_waiting: usize,
+    facts_waiting: usize,
 }
 
 impl Ends {
     fn note(&self, change: impl FnOnce(&mut Parts)) {
         change(&mut self.0.lock().expect("no agent panics while it writes its end"));
+    }
+
+    /// What was committed and could not be said any more, if anything. It is in the journal.
+    pub fn unsaid(&self) -> Option<String> {
+        let parts = self.0.lock().expect("no agent panics while it writes its end");
+        let text = |count, knob| {
+            Some(format!(
+                "stopping: {count} outputs found no room ({knob}); they are in the journal, raise it to go on"
+            ))
+        };
+        match (parts.reports_waiting, parts.facts_waiting) {
+            (0, 0) => None,
+            (0, facts) => text(facts, "feed.store_mebibytes"),
+            (reports, _) => text(reports, "gateway.stream_mebibytes"),
+        }
     }
 
     /// The end of the run after `number`.
@@ -145,6 +163,7 @@ impl Stages {
             .map_err(LaunchFault::system("creating the depth cache", depth_path.display()))?;
         let mut stores = Stores::new(config, FeedStream::new(market, config.feed.store_bytes, Some(cache)));
         let Rebuilt { twin, writer, last, tail, engine_bytes } = rebuild(config, &mut stores)?;
+        stores.check()?;
         let Stores { streams, feed, .. } = stores;
         let journal_line = journal_line(&writer, tail.as_ref(), last.0);
         if !writer.is_locked() {
@@ -191,6 +210,7 @@ impl Stages {
                 slots: config.gateway.ring_bytes / SLOT_BYTES,
                 lag_bytes_max: config.gateway.lag_bytes_max,
                 connections_max: config.gateway.connections_max,
+                times: times(&config.gateway),
                 ..SharedOptions::new(path.clone())
             };
             let shared =
@@ -202,7 +222,10 @@ impl Stages {
         hot.push(Box::new(Watched::new(gateway, move |gateway: &Gateway<SteadyClock>| {
             let streams = &gateway.core().streams;
             let end = |s| (streams.next_sequence(s) - 1, streams.digest(s));
-            noted.note(|parts| parts.streams = (0..sessions).map(SessionId).map(end).collect());
+            noted.note(|parts| {
+                parts.streams = (0..sessions).map(SessionId).map(end).collect();
+                parts.reports_waiting = gateway.reports_waiting();
+            });
         })));
 
         // The one order of events.
@@ -269,7 +292,10 @@ impl Stages {
         let noted = Arc::clone(&ends);
         hot.push(Box::new(Watched::new(publisher, move |publisher: &Publisher| {
             let store = publisher.stream().store();
-            noted.note(|parts| parts.feed = (store.count(), store.digest()));
+            noted.note(|parts| {
+                parts.feed = (store.count(), store.digest());
+                parts.facts_waiting = publisher.facts_waiting();
+            });
         })));
 
         debug_assert!(hot.iter().map(|agent| agent.name()).eq(hot_names(market.matchers)), "the plan places them all");
@@ -322,6 +348,15 @@ impl Stages {
     }
 }
 
+/// Times of the session protocol, the same on each transport.
+fn times(knobs: &GatewayKnobs) -> SessionTimes {
+    SessionTimes {
+        login_ns: u64::from(knobs.login_ms_max) * 1_000_000,
+        silence_ns: u64::from(knobs.silence_ms_max) * 1_000_000,
+        ..SessionTimes::default()
+    }
+}
+
 /// The TCP transport, where it listens, and which engine serves it.
 fn tcp(config: &Config) -> Result<(Box<dyn crate::gateway::core::Transport>, SocketAddr, String), LaunchFault> {
     let gateway = &config.gateway;
@@ -336,11 +371,7 @@ fn tcp(config: &Config) -> Result<(Box<dyn crate::gateway::core::Transport>, Soc
     let (network, choice) = net::open(listener, engine, gateway.connections_max);
     let options = TcpOptions {
         connections_max: gateway.connections_max,
-        times: SessionTimes {
-            login_ns: u64::from(gateway.login_ms_max) * 1_000_000,
-            silence_ns: u64::from(gateway.silence_ms_max) * 1_000_000,
-            ..SessionTimes::default()
-        },
+        times: times(gateway),
         lag_bytes_max: gateway.lag_bytes_max,
     };
     Ok((Box::new(Tcp::new(network, options)), address, choice.to_string()))

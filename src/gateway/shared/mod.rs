@@ -366,12 +366,16 @@ impl Shared {
         }
     }
 
-    /// The client has closed its socket. What it sent before is taken first, as over TCP; at most a ring full.
+    /// The client has closed its socket. What it sent before is taken first, as over TCP; at most a ring full. While
+    /// that has to wait (no room, rate), so does the end: the socket says it again in the next sweep.
     fn on_gone(&mut self, core: &mut Core, index: u32) {
         for _ in 0..self.options.slots.div_ceil(MESSAGES_PER_TURN) {
             if self.receive(core, index) == 0 {
                 break;
             }
+        }
+        if self.connections[index as usize].rings.as_ref().is_some_and(|rings| rings.waiting > 0) {
+            return;
         }
         self.close(core, index, CloseCause::Gone);
     }
