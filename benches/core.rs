@@ -5,7 +5,8 @@
 //! 1,000,000 resting orders. A slip here slows every order of every client by the same amount. The stream is made
 //! beforehand by running the same core once, so that only the core is timed; each run starts from a fresh core.
 //!
-//! `cargo bench --bench core`; `-- --once` makes one pass for an instruction count.
+//! `cargo bench --bench core`; `-- --once` makes one pass for an instruction count, `-- --small-pages` leaves out the
+//! huge pages that the exchange asks for at its start.
 
 use pitlane::engine::book::{Events, Progress, Shard};
 use pitlane::engine::oms::{Decision, Oms, Route};
@@ -269,6 +270,9 @@ fn stream(resting: usize) -> (Vec<Command>, Vec<Command>) {
 
 fn pass(fill: &[Command], timed: &[Command], resting: usize) -> f64 {
     let mut core = Core::new(resting);
+    if std::env::args().all(|a| a != "--small-pages") {
+        pitlane::os::pages::collapse_large_memory();
+    }
     fill.iter().for_each(|command| core.take(*command, |_| {}));
     let started = Instant::now();
     for command in timed {

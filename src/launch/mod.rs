@@ -190,11 +190,12 @@ fn announcement(config: &Config, stages: &Stages, plan: &Plan) -> Vec<String> {
         ),
         format!("journal    {}", stages.journal_line),
         format!(
-            "memory     log {} MiB, streams {} MiB, feed {} MiB, books and orders {} MiB",
+            "memory     log {} MiB, streams {} MiB, feed {} MiB, books and orders {} MiB; {} MiB of it on huge pages",
             mebibytes(config.journal.log_bytes),
             mebibytes(streams),
             mebibytes(config.feed.store_bytes),
             mebibytes(stages.engine_bytes),
+            mebibytes(stages.huge_bytes),
         ),
         format!("network    {}", stages.network_line),
     ];
