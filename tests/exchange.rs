@@ -6,11 +6,13 @@ mod support;
 use pitlane::client::book::BookBuilder;
 use pitlane::client::feed::{FeedHandler, FeedSource, FeedState};
 use pitlane::client::orders::{NewOrder, Replacement};
+use pitlane::config::Placement;
 use pitlane::launch::Exchange;
 use pitlane::launch::rebuild::log_path;
 use pitlane::launch::replayed::replay_whole;
+use pitlane::os::affinity;
 use pitlane::os::clock::monotonic_ns;
-use pitlane::types::{Channel, Price, Quantity, Reject, Side, SideCode, Symbol, TickerId, UserRef};
+use pitlane::types::{Channel, MatcherId, Price, Quantity, Reject, Side, SideCode, Symbol, TickerId, UserRef};
 use pitlane::wire::ouch::Outbound;
 use std::time::{Duration, Instant};
 use support::{AAPL, PATIENCE, accepted, canceled, config, counter, executed, limit, login, rejected, until, verify};
@@ -223,5 +225,48 @@ fn the_book_built_from_the_feed_is_the_engines_book() {
         assert!(!engine.is_empty());
         assert_eq!(book.levels(side), engine, "{side:?}");
     }
+    verify(&config, &closing);
+}
+
+/// Every stage on one of two threads, two matchers, so that events come back in any order of time: the streams, the
+/// feed and the state must be what one thread makes of the same journal.
+#[test]
+fn placement_and_shards_change_nothing_that_clients_see() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = config(directory.path());
+    config.market.matchers = 2;
+    for (index, ticker) in config.market.tickers.iter_mut().enumerate() {
+        ticker.matcher = MatcherId(index as u16 % 2);
+    }
+    let allowed = affinity::allowed().unwrap();
+    let (one, other) = (allowed[0], *allowed.last().unwrap());
+    let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let first = names(&["gateway", "matcher.1", "feed"]);
+    let second = names(&["sequencer", "matcher.0", "egress"]);
+    config.threads.placement = Placement::Map(vec![(one, first), (other, second)]);
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let mut sessions = ["USER01", "USER02", "USER03", "USER04"].map(|user| login(&exchange, user, user > "USER02"));
+    let mut random: u64 = 0x9E37_79B9;
+    for _ in 0..1_500 {
+        random = random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+        let pick = (random >> 33) as u32;
+        let session = &mut sessions[pick as usize % 4];
+        let ticker = &config.market.tickers[(pick / 4) as usize % config.market.tickers.len()];
+        let side = if pick & 64 == 0 { SideCode::Buy } else { SideCode::Sell };
+        let price = Price(ticker.reference.0 - 500 + 100 * (pick >> 8 & 7));
+        let order = NewOrder::limit(side, Quantity(1 + (pick >> 12 & 63)), ticker.symbol, price);
+        let order = if pick & 128 == 0 { order.immediate() } else { order };
+        while session.enter(&order).is_err() {
+            session.poll().unwrap();
+        }
+    }
+    // An order of its own at the end of each session's: when it is answered, all before it are.
+    for session in &mut sessions {
+        let last = session.enter(&limit(SideCode::Buy, 1, 5_300_000)).unwrap();
+        accepted(session, last);
+    }
+    drop(sessions);
+    let closing = exchange.close().unwrap();
+    assert!(closing.number > 1_500, "{closing:?}");
     verify(&config, &closing);
 }

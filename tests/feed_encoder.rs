@@ -10,7 +10,7 @@ use feed_support::*;
 const TICKER: TickerId = TickerId(1);
 const BUY: Side = Side::Buy;
 
-/// The messages of these facts, each as letter and the numbers that matter, after a look that locate and time are right.
+/// The messages of these facts, each as its letter and what matters of it; locate and time are looked at on the way.
 fn said(facts: &[Published]) -> Vec<String> {
     let mut store = FeedStore::new(1 << 16);
     let encoder = FeedEncoder::new(&market(3));

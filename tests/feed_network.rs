@@ -36,12 +36,15 @@ impl Site {
             requests: (LOCAL, 0).into(),
             heartbeat_ns: HEARTBEAT_NS,
             answers_per_second_max: u32::MAX,
+            ..FeedOptions::default()
         };
         let publisher = Publisher::new(stream, &options, link, &mut counters).unwrap();
         Site { publisher, egress, counters, now_ns: 1 }
     }
 
     fn turn(&mut self) -> usize {
+        // So that each turn looks for requests.
+        self.now_ns += 3_000;
         self.publisher.turn(self.now_ns)
     }
 

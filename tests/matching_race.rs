@@ -5,10 +5,14 @@
 
 mod support;
 
-use pitlane::engine::book::{EVENTS_MAX, Events};
+use pitlane::engine::book::{EVENTS_MAX, Events, Progress, Shard};
 use pitlane::types::{CommandKind, MatcherId};
+use support::allocations::{Counting, allocations};
 use support::flow::Flow;
 use support::lanes::{Lane, MATCHERS, market};
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// Records of the race when nobody says otherwise.
 const COMMANDS_DEFAULT: u64 = 400_000;
@@ -83,6 +87,33 @@ fn the_book_says_what_its_slow_twin_says() {
         assert!(seen.sweeps_long > 0 && seen.cancels_long > 0, "no record was long enough to be resumed");
         assert!(seen.orders_most > 1_000, "the books stayed shallow");
     }
+}
+
+#[test]
+fn replay_of_the_same_records_allocates_nothing_and_ends_in_the_same_state() {
+    let market = market(3_000);
+    let mut lanes: Vec<_> = (0..MATCHERS).map(|m| Lane::new(&market, MatcherId(m))).collect();
+    let mut flow = Flow::new(77, &market);
+    let mut events = Events::new();
+    let mut records = Vec::new();
+    for _ in 0..30_000 {
+        let (to, record) = flow.next(&mut lanes);
+        lanes[to.clone()].iter_mut().for_each(|lane| drop(lane.play(&record, &mut events)));
+        records.push((to, record));
+    }
+    let mut shards = [0, 1, 2].map(|m| Shard::new(&market, MatcherId(m)).unwrap());
+    let before = allocations();
+    for (to, record) in &records {
+        for shard in &mut shards[to.clone()] {
+            let mut progress = shard.execute(record, &mut events);
+            while progress == Progress::More {
+                progress = shard.resume(&mut events);
+            }
+        }
+    }
+    assert_eq!(allocations() - before, 0);
+    let digests = shards.map(|shard| shard.digest());
+    assert!(lanes.iter().map(|lane| lane.shard.digest()).eq(digests));
 }
 
 mod examples {

@@ -125,7 +125,8 @@ impl DepthReader {
         (0..self.tickers).find(named).map(|index| TickerId(index as u16))
     }
 
-    /// The writer's last sign of life, on the host's monotonic clock (`os::clock::monotonic_ns`). Renewed about every second.
+    /// The writer's last sign of life, on the host's monotonic clock (`os::clock::monotonic_ns`); renewed about every
+    /// second.
     pub fn alive_ns(&self) -> u64 {
         self.memory.atomic_u64(depth::ALIVE_AT).load(Ordering::Relaxed)
     }

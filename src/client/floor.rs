@@ -2,6 +2,8 @@
 //! with it. No order can be answered faster over these rings on this machine; so it stands beside the product's own
 //! figure, measured in the same run.
 //!
+//! The answer can be made longer than the message, as an Accepted is longer than its order.
+//!
 //! The other process is a copy of the calling program: it must call [`echo_if_asked`] first thing in `main`. Both
 //! sides spin, so each needs a core of its own; on one core the figure is the scheduler's, and only the yield after
 //! [`POLLS_BEFORE_YIELD`] keeps that from being a time slice each way.
@@ -17,7 +19,8 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Environment variable that tells the copy where the memory is: `pid:descriptor:descriptor` of its parent.
+/// Environment variable that tells the copy where the memory is, `pid:descriptor:descriptor` of its parent, and by how
+/// many bytes each answer is longer than its message.
 pub const ASK: &str = "PITLANE_RING_ECHO";
 /// Slots of the floor's rings: as many as a client's ring has by default.
 const SLOTS: usize = 1024;
@@ -36,22 +39,23 @@ pub fn echo_if_asked() -> io::Result<bool> {
     let mut parts = ask.split(':');
     let mut next = || parts.next().ok_or_else(|| io::Error::other("the echo's environment is incomplete"));
     let (parent, from_parent, from_echo) = (next()?, next()?, next()?);
+    let more = next()?.parse().map_err(io::Error::other)?;
     let open = |descriptor: &str| {
         let path = PathBuf::from(format!("/proc/{parent}/fd/{descriptor}"));
         Ok::<_, io::Error>(Half::attach(Arc::new(Mapped::open(&path, true)?))?)
     };
     let (writer, reader) = shared_ring::ends(open(from_echo)?, open(from_parent)?);
-    echo(writer, reader, Path::new(&format!("/proc/{parent}")));
+    echo(writer, reader, more, Path::new(&format!("/proc/{parent}")));
     Ok(true)
 }
 
-fn echo(mut writer: RingWriter, mut reader: RingReader, parent: &Path) {
+fn echo(mut writer: RingWriter, mut reader: RingReader, more: usize, parent: &Path) {
     let mut message = [0; MESSAGE_MAX];
     let mut idle = 0u32;
     while !idle.is_multiple_of(POLLS_PER_LOOK) || parent.exists() {
         idle = idle.wrapping_add(1);
         match reader.poll(&mut message) {
-            Ok(Some(length)) if writer.try_send(&message[..length]).is_ok() => idle = 1,
+            Ok(Some(length)) if writer.try_send(&message[..MESSAGE_MAX.min(length + more)]).is_ok() => idle = 1,
             Ok(None) => wait(idle),
             // The ring is full although every trip is waited for, or its memory is broken.
             Ok(Some(_)) | Err(_) => return,
@@ -80,10 +84,18 @@ impl Floor {
     ///
     /// # Errors
     /// What making the memory or starting the program said; `BrokenPipe` when it ended at once.
-    pub fn start(mut command: Command) -> io::Result<Floor> {
+    pub fn start(command: Command) -> io::Result<Floor> {
+        Floor::start_longer(command, 0)
+    }
+
+    /// As [`Floor::start`], with answers that are `more` bytes longer than their messages.
+    ///
+    /// # Errors
+    /// As [`Floor::start`].
+    pub fn start_longer(mut command: Command, more: usize) -> io::Result<Floor> {
         let (own, own_file) = half(c"pitlane-floor-there")?;
         let (other, other_file) = half(c"pitlane-floor-back")?;
-        let ask = format!("{}:{}:{}", std::process::id(), own_file.as_raw_fd(), other_file.as_raw_fd());
+        let ask = format!("{}:{}:{}:{more}", std::process::id(), own_file.as_raw_fd(), other_file.as_raw_fd());
         let echo = command.env(ASK, ask).spawn()?;
         let (writer, reader) = shared_ring::ends(own, other);
         let mut floor =
@@ -114,6 +126,11 @@ impl Floor {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
         }
+    }
+
+    /// The other process.
+    pub fn echo_id(&self) -> u32 {
+        self.echo.id()
     }
 
     /// What came back last.

@@ -178,7 +178,9 @@ mod tests {
         fn levels_equal_the_sum_of_the_orders(
             sell in any::<bool>(),
             levels_max in 1usize..12,
-            steps in proptest::collection::vec((any::<bool>(), 1u32..25, 1u32..9, any::<prop::sample::Index>()), 1..300),
+            steps in proptest::collection::vec(
+                (any::<bool>(), 1u32..25, 1u32..9, any::<prop::sample::Index>()), 1..300,
+            ),
         ) {
             let side = if sell { Side::Sell } else { Side::Buy };
             let mut levels = Levels::new(side, levels_max);

@@ -14,6 +14,6 @@ pub mod stream;
 
 pub use cache::DepthCache;
 pub use encoder::FeedEncoder;
-pub use publisher::{FeedOptions, Publisher};
+pub use publisher::{FeedOptions, Hold, Publisher};
 pub use store::{FeedStore, StoreFull};
 pub use stream::FeedStream;

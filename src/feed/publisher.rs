@@ -2,9 +2,11 @@
 //!
 //! Hot, on a thread of its own where cores allow, because a multicast send serves every local subscriber inside the
 //! call (2 us with one, 8 us with 16). A turn takes what has come, up to a bound, and sends it at once in as few
-//! datagrams as it needs: alone an event leaves alone, under load they travel together. The store is the send queue: a
-//! socket that takes nothing now leaves the cursor where it is. A full store stops the intake, so egress fills up and
-//! in the end the gateways stop reading; the feed never skips a number.
+//! datagrams as it needs: alone an event leaves alone, under load they travel together. Where the thread is shared,
+//! such a call stands between a client and its answer; there the feed is told to [`Hold`] back for a few turns, so that
+//! it sends while nobody waits. The store is the send queue: a socket that takes nothing now leaves the cursor where it
+//! is. A full store stops the intake, so egress fills up and in the end the gateways stop reading; the feed never skips
+//! a number.
 //! In silence a heartbeat says which number comes next; after the end of the day it becomes the end of the session.
 
 use super::rerequest::RequestServer;
@@ -25,11 +27,31 @@ use zerocopy::IntoBytes;
 const TAKEN_TURN_MAX: usize = 76;
 /// Datagrams sent in one turn: an agent that shares its thread keeps it for about 20 us at most.
 const DATAGRAMS_TURN_MAX: usize = 8;
-/// Turns with data after which requests get a look all the same. Looking costs a system call, 0.2 us.
-const BUSY_TURNS_MAX: u32 = 16;
-
+/// Turns between two readings of the clock: 22 ns a reading, against times that need no more than a millisecond.
+const CLOCK_TURNS: u32 = 64;
+/// Time between two looks for requests. A look costs a system call, 0.2 us, whether one came or not: more often, and an
+/// order that comes to an idle thread would meet one too many times. Who asks waits for a datagram's way anyway.
+const LOOK_NS: u64 = 50_000;
 /// Turns at the end of the process: enough to empty a link of a million facts, and an end if it never empties.
 const STOP_TURNS_MAX: usize = 1 << 14;
+
+/// How long what was taken may wait for a good moment, in turns: no clock has to be read for it. An idle turn of a
+/// shared thread takes some 50 ns, one with an order some 500.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Hold {
+    /// Turns without a new fact after which it is sent: nobody is in the middle of something.
+    pub quiet: u32,
+    /// Turns after which it is sent in any case.
+    pub turns_max: u32,
+}
+
+impl Hold {
+    /// For a feed that has a thread to itself.
+    pub const NONE: Hold = Hold { quiet: 0, turns_max: 0 };
+    /// For a feed that takes turns with the stages that answer clients: about a microsecond of quiet, and at most some
+    /// ten to fifty under a stream of orders too thin to fill a datagram.
+    pub const SHARED: Hold = Hold { quiet: 24, turns_max: 256 };
+}
 
 /// Where and how the feed goes out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +66,8 @@ pub struct FeedOptions {
     pub heartbeat_ns: u64,
     /// Most answers a second for one requesting host.
     pub answers_per_second_max: u32,
+    /// How long facts may be held back.
+    pub hold: Hold,
 }
 
 impl Default for FeedOptions {
@@ -56,6 +80,7 @@ impl Default for FeedOptions {
             heartbeat_ns: 1_000_000_000,
             // A late joiner takes some ten million messages in six seconds.
             answers_per_second_max: 50_000,
+            hold: Hold::NONE,
         }
     }
 }
@@ -73,9 +98,17 @@ pub struct Publisher {
     sent_ns: Option<u64>,
     /// Whether the end of the session has been said.
     end_said: bool,
+    hold: Hold,
+    /// Turns since something taken has been waiting, and since the last fact came.
+    held_turns: u32,
+    quiet_turns: u32,
     /// When chores are due next: the cache's sign of life and the counters that are levels.
     chores_ns: u64,
-    busy_turns: u32,
+    /// When requests are due a look.
+    look_ns: u64,
+    turns: u32,
+    /// As of the last reading of the clock.
+    now_ns: u64,
     datagram: Box<[u8; DATAGRAM_MAX]>,
     counts: PublisherCounters,
 }
@@ -110,8 +143,13 @@ impl Publisher {
             sent: stream.store().end(),
             sent_ns: None,
             end_said: false,
+            hold: options.hold,
+            held_turns: 0,
+            quiet_turns: 0,
             chores_ns: 0,
-            busy_turns: 0,
+            look_ns: 0,
+            turns: 0,
+            now_ns: monotonic_ns(),
             datagram: Box::new([0; DATAGRAM_MAX]),
             counts: PublisherCounters {
                 messages: counters.add("feed.messages"),
@@ -145,20 +183,44 @@ impl Publisher {
         self.link.len()
     }
 
-    /// One turn at `now_ns` of the monotonic clock. Says how much it did.
+    /// One turn at `now_ns` of the monotonic clock. Says how much it did; what it holds back counts as something, so
+    /// that the thread does not give its core away meanwhile.
     pub fn turn(&mut self, now_ns: u64) -> usize {
         let taken = self.take();
-        let sent = self.send(now_ns);
-        if taken + sent > 0 && self.busy_turns < BUSY_TURNS_MAX {
-            self.busy_turns += 1;
-            return taken + sent;
+        let mut done = taken;
+        if self.has_unsent() {
+            done += if self.is_held(taken) { 1 } else { self.send(now_ns) };
         }
-        self.busy_turns = 0;
         self.beat(now_ns);
         if now_ns >= self.chores_ns {
             self.do_chores(now_ns);
         }
-        taken + sent + self.requests.work(self.stream.store(), self.sent, now_ns)
+        if now_ns >= self.look_ns {
+            self.look_ns = now_ns + LOOK_NS;
+            done += self.requests.work(self.stream.store(), self.sent, now_ns);
+        }
+        done
+    }
+
+    #[inline]
+    fn has_unsent(&self) -> bool {
+        self.sent != self.stream.store().end()
+    }
+
+    /// Whether what is unsent waits for another turn: for quiet, for its bound, or for a datagram to fill.
+    #[inline]
+    fn is_held(&mut self, taken: usize) -> bool {
+        self.quiet_turns = if taken > 0 { 0 } else { self.quiet_turns + 1 };
+        self.held_turns += 1;
+        let waiting = self.stream.store().end().bytes_since(self.sent);
+        let held = self.quiet_turns < self.hold.quiet
+            && self.held_turns < self.hold.turns_max
+            && waiting < DATAGRAM_MAX - HEADER_BYTES
+            && !self.stream.is_ended();
+        if !held {
+            self.held_turns = 0;
+        }
+        held
     }
 
     /// Takes facts in until the link is empty, the turn is full or the store is.
@@ -189,10 +251,10 @@ impl Publisher {
     /// Sends what is stored and not sent.
     fn send(&mut self, now_ns: u64) -> usize {
         for done in 0..DATAGRAMS_TURN_MAX {
-            let end = self.stream.store().end();
-            if self.sent == end {
+            if !self.has_unsent() {
                 return done;
             }
+            let end = self.stream.store().end();
             let run = self.stream.store().run(self.sent, end, COUNT_MAX, DATAGRAM_MAX - HEADER_BYTES);
             let sequence = self.sent.sequence().into();
             let header = Header { session: self.stream.session(), sequence, count: run.count.into() };
@@ -238,8 +300,7 @@ impl Publisher {
 
     /// Heartbeat or end of session, when silence has lasted; the end of the session also as soon as all is sent.
     fn beat(&mut self, now_ns: u64) {
-        let all_sent = self.sent == self.stream.store().end();
-        let ended = self.stream.is_ended() && all_sent;
+        let ended = self.stream.is_ended() && !self.has_unsent();
         let silent = self.sent_ns.is_none_or(|sent_ns| now_ns.saturating_sub(sent_ns) >= self.heartbeat_ns);
         if !silent && (!ended || self.end_said) {
             return;
@@ -269,8 +330,16 @@ impl Agent for Publisher {
         "feed"
     }
 
+    /// An empty turn is a look at the link and a count.
+    #[inline]
     fn work(&mut self) -> usize {
-        self.turn(monotonic_ns())
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(CLOCK_TURNS) {
+            self.now_ns = monotonic_ns();
+        } else if self.link.is_empty() && !self.has_unsent() {
+            return 0;
+        }
+        self.turn(self.now_ns)
     }
 
     /// Sends what egress had handed over. Egress stops first, so that the link only empties.

@@ -32,6 +32,12 @@ impl Cursor {
     pub const fn sequence(self) -> u64 {
         self.sequence
     }
+
+    /// Bytes of the blocks from an earlier cursor to this one.
+    #[inline]
+    pub const fn bytes_since(self, earlier: Cursor) -> usize {
+        self.at - earlier.at
+    }
 }
 
 /// A run of messages that follow each other: what one datagram carries.

@@ -65,10 +65,10 @@ impl Exchange {
         let directory = &config.directory;
         std::fs::create_dir_all(directory)
             .map_err(LaunchFault::system("creating the directory", directory.display()))?;
-        let stages = Stages::build(&config)?;
         let allowed = affinity::allowed().map_err(LaunchFault::system("reading the cores", "this process may use"))?;
-        let names: Vec<String> = stages.hot.iter().map(|agent| agent.name().to_owned()).collect();
+        let names = stages::hot_names(config.market.matchers);
         let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
+        let stages = Stages::build(&config, &plan)?;
         let mut announcement = announcement(&config, &stages, &plan);
         let Stages { hot, cold, stop, closed, committed, delivered, ends, endpoints, .. } = stages;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;

@@ -3,6 +3,10 @@
 //! A spinner that shares its core with another costs both their time slices, milliseconds each, so a plan never asks
 //! for more spinning threads than there are cores allowed. `auto` gives each hot agent a core when that leaves one
 //! for the rest of the system, and otherwise lets them take turns on one, which on few cores is also the quickest.
+//!
+//! The order of turns on a shared thread is the order of an order's way, with one exception: the gateway comes last but
+//! for the feed, right behind egress. So an answer leaves in the same round in which its order was matched, and what
+//! the feed does about it, a system call included, falls into the time in which the client reads.
 
 use crate::config::{Placement, Threads};
 use crate::runtime::idle::IdleStrategy;
@@ -25,6 +29,13 @@ pub struct Plan {
     pub idle: IdleStrategy,
     /// One line for people: what was chosen and why.
     pub reason: String,
+}
+
+impl Plan {
+    /// Whether the agent has to let others take turns on its thread.
+    pub fn is_shared(&self, agent: &str) -> bool {
+        self.threads.iter().any(|thread| thread.agents.len() > 1 && thread.agents.iter().any(|name| name == agent))
+    }
 }
 
 /// Plans `agents` (hot, in the order of an order's way) on the cores this process may use.
@@ -61,7 +72,19 @@ fn shared(threads: &Threads, agents: &[String], allowed: &[usize]) -> Result<Vec
         Some(core) => Some(core),
         None => allowed.last().copied(),
     };
-    Ok(vec![PlannedThread { core, agents: agents.to_vec() }])
+    Ok(vec![PlannedThread { core, agents: turns(agents) }])
+}
+
+/// The order of turns on one thread; see the file's head.
+fn turns(agents: &[String]) -> Vec<String> {
+    let rank = |name: &String| match name.as_str() {
+        "gateway" => 1,
+        "feed" => 2,
+        _ => 0,
+    };
+    let mut turns = agents.to_vec();
+    turns.sort_by_key(rank);
+    turns
 }
 
 /// The first allowed core is left to the system; it serves most interrupts.
@@ -103,7 +126,9 @@ mod tests {
     #[test]
     fn two_cores_let_all_agents_take_turns_on_the_last() {
         let plan = plan(&threads(Placement::Auto), &agents(), &[0, 1]).unwrap();
-        assert_eq!(plan.threads, [PlannedThread { core: Some(1), agents: agents() }]);
+        let turns = ["sequencer", "matcher.0", "egress", "gateway", "feed"].map(String::from).to_vec();
+        assert_eq!(plan.threads, [PlannedThread { core: Some(1), agents: turns }]);
+        assert!(plan.is_shared("feed"));
         assert_eq!(plan.idle, IdleStrategy::Spin);
     }
 
@@ -112,6 +137,7 @@ mod tests {
         let plan = plan(&threads(Placement::Auto), &agents(), &[0, 2, 3, 4, 5, 6, 7]).unwrap();
         let cores: Vec<_> = plan.threads.iter().map(|t| t.core.unwrap()).collect();
         assert_eq!(cores, [2, 3, 4, 5, 6]);
+        assert!(!plan.is_shared("feed"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::twin::Twin;
 use crate::config::Config;
 use crate::egress::fan::Outlet;
 use crate::engine::digest;
-use crate::journal::{LogOptions, LogReader, LogWriter, TailState, recover};
+use crate::journal::{JournalFault, LogOptions, LogReader, LogWriter, Tail, TailState, host_boot, recover};
 use crate::os::pages;
 use crate::types::{Command, CommandKind, Market, Nanos, Number, Sequenced};
 use std::path::{Path, PathBuf};
@@ -55,10 +55,11 @@ pub fn rebuild(config: &Config, outlet: &mut impl Outlet) -> Result<Rebuilt, Lau
     let mut twin = Twin::new(&config.market).map_err(|e| LaunchFault::Configuration(e.to_string()))?;
     let engine_bytes = pages::resident_bytes().saturating_sub(before);
     if !options.path.exists() {
-        let writer = LogWriter::create(options, group(&config.market), boot_id())?;
+        let writer = LogWriter::create(options, group(&config.market), host_boot())?;
         return Ok(Rebuilt { twin, writer, last: (Number(0), Nanos(0)), tail: None, engine_bytes });
     }
     let (mut reader, tail) = recover(&options, group(&config.market))?;
+    refuse_damaged_end(&tail)?;
     let mut last = (Number(0), Nanos(0));
     while let Some(record) = reader.next()? {
         check_market(&record, &config.market, &options.path)?;
@@ -92,6 +93,18 @@ pub fn replay(
     Ok((twin, last))
 }
 
+/// A record whose length was stored was acknowledged, and storing the length is the last step of writing it. If it
+/// is broken while the host has not been down, memory was damaged: cutting it off would lose an acknowledged order.
+fn refuse_damaged_end(tail: &Tail) -> Result<(), LaunchFault> {
+    match tail.state() {
+        TailState::Torn(torn) if torn.published && tail.boot() == host_boot() => {
+            let number = tail.last_number() + 1;
+            Err(LaunchFault::Journal(JournalFault::Damaged { number, at: torn.at }))
+        }
+        TailState::Torn(_) | TailState::Clean => Ok(()),
+    }
+}
+
 fn check_market(record: &Sequenced, market: &Market, path: &Path) -> Result<(), LaunchFault> {
     let Command { kind, value, .. } = record.command;
     let expected = digest::of_market(market);
@@ -99,11 +112,4 @@ fn check_market(record: &Sequenced, market: &Market, path: &Path) -> Result<(), 
         return Err(LaunchFault::OtherMarket { found: value, expected, path: path.to_owned() });
     }
     Ok(())
-}
-
-/// Identifies this boot of the machine, so that a log in memory of an earlier boot is recognised. 0 where unknown.
-fn boot_id() -> u64 {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
-    u64::from_str_radix(&digits, 16).unwrap_or(0)
 }

@@ -1,12 +1,13 @@
 //! Builds every stage and every link between them. Cold.
 //!
 //! Read it top-down: recover the log into the stores and the twin; make the links; give each agent its ends. The
-//! order of `hot` is the order of an order's way, which is also the order of turns when they share a thread: what
-//! one agent pushes, the next pops in the same round.
+//! order of `hot` is the order of an order's way; which of them share a thread, and in which order they take turns
+//! there, is the plan's to say.
 
 use super::LaunchFault;
 use super::closing::Closing;
 use super::endpoints::Endpoints;
+use super::placement::Plan;
 use super::rebuild::{Rebuilt, rebuild};
 use super::replayed::Stores;
 use super::watched::Watched;
@@ -14,7 +15,7 @@ use super::{counters_path, status};
 use crate::config::{Config, Engine, GatewayKnobs};
 use crate::egress::{Egress, EgressLinks, one_gateway};
 use crate::engine::book::{EVENTS_MAX, Shard};
-use crate::feed::{DepthCache, FeedOptions, FeedStream, Publisher};
+use crate::feed::{DepthCache, FeedOptions, FeedStream, Hold, Publisher};
 use crate::gateway::agent::{Gateway, SteadyClock};
 use crate::gateway::core::{Core, Rate};
 use crate::gateway::login::{LoginDesk, Passwords};
@@ -139,12 +140,19 @@ struct Links {
     to_matchers: Vec<(Sender<Sequenced>, Receiver<Sequenced>)>,
 }
 
+/// Names of the hot agents of an exchange with so many matchers, in the order of an order's way.
+pub fn hot_names(matchers: u16) -> Vec<String> {
+    let matchers = (0..matchers).map(|index| format!("matcher.{index}"));
+    let ends = |names: [&str; 2]| names.map(String::from);
+    ends(["gateway", "sequencer"]).into_iter().chain(matchers).chain(ends(["egress", "feed"])).collect()
+}
+
 impl Stages {
-    /// Recovers the log and builds everything on it. Takes all memory and binds all sockets.
+    /// Recovers the log and builds everything on it, as it will be placed. Takes all memory and binds all sockets.
     ///
     /// # Errors
     /// See [`LaunchFault`].
-    pub fn build(config: &Config) -> Result<Stages, LaunchFault> {
+    pub fn build(config: &Config, plan: &Plan) -> Result<Stages, LaunchFault> {
         let market = &config.market;
         let matchers = usize::from(market.matchers);
         let mut notes = Vec::new();
@@ -274,6 +282,7 @@ impl Stages {
                 loopback: true,
             },
             requests: SocketAddr::V4(config.feed.rerequest),
+            hold: if plan.is_shared("feed") { Hold::SHARED } else { Hold::NONE },
             ..FeedOptions::default()
         };
         let publisher = Publisher::new(feed, &options, public_out, &mut counters)
@@ -288,6 +297,8 @@ impl Stages {
                 parts.facts_waiting = publisher.facts_waiting();
             });
         })));
+
+        debug_assert!(hot.iter().map(|agent| agent.name()).eq(hot_names(market.matchers)), "the plan places them all");
 
         // Cold: logins and the operator.
         let passwords = Passwords::new(market, &config.password_hashes)

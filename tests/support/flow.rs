@@ -58,7 +58,7 @@ impl Flow {
     }
 
     fn is_building(&self) -> bool {
-        self.number / PHASE_RECORDS % 2 == 0
+        (self.number / PHASE_RECORDS).is_multiple_of(2)
     }
 
     fn lane_of(&self, ticker: TickerId) -> std::ops::Range<usize> {

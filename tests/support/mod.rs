@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod allocations;
 pub mod flow;
 pub mod lanes;
 pub mod random;

@@ -70,11 +70,13 @@ impl Transport {
         }
     }
 
+    /// Has `encode` lay a message down where it goes out from, and sends it; gives its bytes, or `None` when there is
+    /// no room, and then nothing was sent.
     #[inline]
-    fn try_send(&mut self, message: &[u8]) -> Result<bool, Fault> {
+    fn try_send(&mut self, encode: impl FnOnce(&mut [u8]) -> usize) -> Result<Option<&[u8]>, Fault> {
         match self {
-            Transport::Tcp(tcp) => tcp.try_send(message),
-            Transport::Shared(shared) => shared.try_send(message),
+            Transport::Tcp(tcp) => tcp.try_send(encode),
+            Transport::Shared(shared) => shared.try_send(encode),
         }
     }
 
@@ -205,8 +207,9 @@ impl OrderSession {
     /// A [`Refusal`]; nothing was sent.
     #[inline]
     pub fn enter(&mut self, order: &NewOrder) -> Result<UserRef, Refusal> {
-        let user_ref = self.next_user_ref(order.tags.channel());
-        self.request(&Inbound::Enter(order.message(user_ref)), order.tags.channel(), user_ref)
+        let channel = order.tags.channel();
+        let user_ref = self.next_user_ref(channel);
+        self.request(channel, user_ref, |out| order.message(user_ref).encode(out))
     }
 
     /// Replaces a live order; gives the number it has once that is done.
@@ -215,8 +218,9 @@ impl OrderSession {
     /// A [`Refusal`]; nothing was sent.
     #[inline]
     pub fn replace(&mut self, original: UserRef, by: &Replacement) -> Result<UserRef, Refusal> {
-        let user_ref = self.next_user_ref(by.tags.channel());
-        self.request(&Inbound::Replace(by.message(original, user_ref)), by.tags.channel(), user_ref)
+        let channel = by.tags.channel();
+        let user_ref = self.next_user_ref(channel);
+        self.request(channel, user_ref, |out| by.message(original, user_ref).encode(out))
     }
 
     /// Reduces an order to `total` shares, executed ones included; 0 cancels all that is open. `channel` is the
@@ -226,7 +230,8 @@ impl OrderSession {
     /// A [`Refusal`]; nothing was sent.
     #[inline]
     pub fn cancel(&mut self, channel: Channel, user_ref: UserRef, total: Quantity) -> Result<(), Refusal> {
-        self.transmit(&Inbound::Cancel(inbound::CancelOrder { user_ref, quantity: total, tags: Tags::echo(channel) }))
+        let message = inbound::CancelOrder { user_ref, quantity: total, tags: Tags::echo(channel) };
+        self.send(|out| message.encode(out))
     }
 
     /// Changes an order's kind of selling, or reduces it to `total` shares.
@@ -251,7 +256,7 @@ impl OrderSession {
     pub fn mass_cancel(&mut self, firm: Firm, symbol: Symbol, tags: Tags) -> Result<UserRef, Refusal> {
         let user_ref = self.next_user_ref(tags.channel());
         let message = inbound::MassCancel { user_ref, firm, symbol, tags };
-        self.request(&Inbound::MassCancel(message), tags.channel(), user_ref)
+        self.request(tags.channel(), user_ref, |out| message.encode(out))
     }
 
     /// Switches order entry of this session off, until [`OrderSession::enable`].
@@ -261,7 +266,7 @@ impl OrderSession {
     pub fn disable(&mut self, firm: Firm) -> Result<UserRef, Refusal> {
         let user_ref = self.next_user_ref(Channel::NONE);
         let message = inbound::DisableEntry { user_ref, firm, tags: Tags::NONE };
-        self.request(&Inbound::DisableEntry(message), Channel::NONE, user_ref)
+        self.request(Channel::NONE, user_ref, |out| message.encode(out))
     }
 
     /// Switches it on again.
@@ -271,7 +276,7 @@ impl OrderSession {
     pub fn enable(&mut self, firm: Firm) -> Result<UserRef, Refusal> {
         let user_ref = self.next_user_ref(Channel::NONE);
         let message = inbound::EnableEntry { user_ref, firm, tags: Tags::NONE };
-        self.request(&Inbound::EnableEntry(message), Channel::NONE, user_ref)
+        self.request(Channel::NONE, user_ref, |out| message.encode(out))
     }
 
     /// Asks which number of a channel the venue takes next. The answer also sets the session's own count, so a
@@ -289,9 +294,7 @@ impl OrderSession {
     /// A [`Refusal`]; nothing was sent.
     #[inline]
     pub fn transmit(&mut self, message: &Inbound) -> Result<(), Refusal> {
-        let mut bytes = [0; MESSAGE_MAX];
-        let length = message.encode(&mut bytes);
-        self.transmit_bytes(&bytes[..length])
+        self.send(|out| message.encode(out))
     }
 
     /// Sends bytes as they are, right or wrong: for tests, and for programs with an encoder of their own.
@@ -303,18 +306,10 @@ impl OrderSession {
         if message.is_empty() || message.len() > MESSAGE_MAX {
             return Err(Refusal::Length);
         }
-        let Some(transport) = &mut self.transport else { return Err(Refusal::NotConnected) };
-        match transport.try_send(message) {
-            Ok(true) => {
-                self.spoke = true;
-                Ok(())
-            }
-            Ok(false) => Err(Refusal::Full),
-            Err(fault) => {
-                self.lose(fault);
-                Err(Refusal::NotConnected)
-            }
-        }
+        self.send(|out| {
+            out[..message.len()].copy_from_slice(message);
+            message.len()
+        })
     }
 
     /// What came in, if anything. Also sends heartbeats and what waits to be sent again, so it is to be called all
@@ -406,19 +401,42 @@ impl OrderSession {
 
     /// A request that uses up its number: sent, counted and kept.
     #[inline]
-    fn request(&mut self, message: &Inbound, channel: Channel, user_ref: UserRef) -> Result<UserRef, Refusal> {
+    fn request(
+        &mut self,
+        channel: Channel,
+        user_ref: UserRef,
+        encode: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<UserRef, Refusal> {
         if self.recovering {
             return Err(Refusal::Recovering);
         }
         if self.unanswered.is_full() {
             return Err(Refusal::Unanswered);
         }
-        let mut bytes = [0; MESSAGE_MAX];
-        let length = message.encode(&mut bytes);
-        self.transmit_bytes(&bytes[..length])?;
-        self.unanswered.push(channel, user_ref, &bytes[..length]);
+        // Not through `send`: the bytes are kept from where they went out.
+        let Some(transport) = &mut self.transport else { return Err(Refusal::NotConnected) };
+        match transport.try_send(encode) {
+            Ok(Some(message)) => self.unanswered.push(channel, user_ref, message),
+            Ok(None) => return Err(Refusal::Full),
+            Err(fault) => return Err(self.lose_sending(fault)),
+        }
+        self.spoke = true;
         self.user_refs[usize::from(channel.counter())] = user_ref.0.saturating_add(1);
         Ok(user_ref)
+    }
+
+    /// Sends one message.
+    #[inline]
+    fn send(&mut self, encode: impl FnOnce(&mut [u8]) -> usize) -> Result<(), Refusal> {
+        let Some(transport) = &mut self.transport else { return Err(Refusal::NotConnected) };
+        match transport.try_send(encode) {
+            Ok(Some(_)) => {
+                self.spoke = true;
+                Ok(())
+            }
+            Ok(None) => Err(Refusal::Full),
+            Err(fault) => Err(self.lose_sending(fault)),
+        }
     }
 
     /// What an answer says about our own requests.
@@ -501,9 +519,13 @@ impl OrderSession {
             return;
         }
         while let (Some(message), Some(transport)) = (self.unanswered.next_pending(), &mut self.transport) {
-            match transport.try_send(message) {
-                Ok(true) => self.unanswered.sent_pending(),
-                Ok(false) => return,
+            let encode = |out: &mut [u8]| {
+                out[..message.len()].copy_from_slice(message);
+                message.len()
+            };
+            match transport.try_send(encode) {
+                Ok(Some(_)) => self.unanswered.sent_pending(),
+                Ok(None) => return,
                 Err(fault) => {
                     self.lose(fault);
                     return;
@@ -511,6 +533,12 @@ impl OrderSession {
             }
         }
         self.recovering = false;
+    }
+
+    #[cold]
+    fn lose_sending(&mut self, fault: Fault) -> Refusal {
+        self.lose(fault);
+        Refusal::NotConnected
     }
 
     #[cold]

@@ -52,14 +52,15 @@ impl Shared {
         Ok((Shared { socket, writer, reader, incoming: [0; MESSAGE_MAX], outgoing }, accepted))
     }
 
-    /// Sends one message; `false` while the ring is full.
+    /// Sends the message that `encode` lays down; gives its bytes, `None` while the ring is full.
     #[inline]
-    pub fn try_send(&mut self, message: &[u8]) -> Result<bool, Fault> {
-        self.outgoing[1..=message.len()].copy_from_slice(message);
-        match self.writer.try_send(&self.outgoing[..=message.len()]) {
-            Ok(()) => Ok(true),
-            Err(Refused::Full) => Ok(false),
-            Err(Refused::Length) => unreachable!("a message was measured before"),
+    pub fn try_send(&mut self, encode: impl FnOnce(&mut [u8]) -> usize) -> Result<Option<&[u8]>, Fault> {
+        // The type letter `U` stands in front since the login.
+        let length = encode(&mut self.outgoing[1..]);
+        match self.writer.try_send(&self.outgoing[..=length]) {
+            Ok(()) => Ok(Some(&self.outgoing[1..=length])),
+            Err(Refused::Full) => Ok(None),
+            Err(Refused::Length) => unreachable!("a message fits one ring message"),
             Err(Refused::Violation(violation)) => Err(Fault::Violation(violation)),
         }
     }

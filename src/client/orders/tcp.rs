@@ -77,19 +77,19 @@ impl Tcp {
         }
     }
 
-    /// Sends one message; `false` when it does not fit behind what still waits, and then nothing was taken.
+    /// Sends the message that `encode` lays down; gives its bytes, `None` when it does not fit behind what still waits.
     #[inline]
-    pub fn try_send(&mut self, message: &[u8]) -> Result<bool, Fault> {
-        debug_assert!(message.len() <= MESSAGE_MAX);
+    pub fn try_send(&mut self, encode: impl FnOnce(&mut [u8]) -> usize) -> Result<Option<&[u8]>, Fault> {
         if OUT_BYTES - self.out_end < REQUEST_BYTES_MAX && !self.flush()? {
-            return Ok(false);
+            return Ok(None);
         }
-        let packet = &mut self.out[self.out_end..self.out_end + HEADER_BYTES + message.len()];
-        packet[..HEADER_BYTES].copy_from_slice(&unsequenced_header(message.len()));
-        packet[HEADER_BYTES..].copy_from_slice(message);
-        self.out_end += packet.len();
+        let message = self.out_end + HEADER_BYTES;
+        let length = encode(&mut self.out[message..message + MESSAGE_MAX]);
+        self.out[self.out_end..message].copy_from_slice(&unsequenced_header(length));
+        self.out_end = message + length;
+        // Flushing forgets the bytes, but leaves them where they are.
         self.flush()?;
-        Ok(true)
+        Ok(Some(&self.out[message..message + length]))
     }
 
     /// Hands waiting bytes to the kernel; says whether none are left.

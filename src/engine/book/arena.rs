@@ -107,6 +107,11 @@ impl Chains {
         self.0[node.index()]
     }
 
+    #[inline]
+    pub fn at(&self, node: Node) -> &Links {
+        &self.0[node.index()]
+    }
+
     /// Puts a node at the end of a level's queue and of a session's list.
     #[inline(always)]
     pub fn enter(&mut self, queue: &mut List, session: &mut List, node: Node) {

@@ -10,10 +10,9 @@ use super::arena::{Arena, Rank};
 use super::events::{Events, Progress};
 use super::ladder::Place;
 use super::order::Order;
+use super::self_match::is_own;
 use super::shard::{Shard, Work};
-use crate::types::{
-    CancelReason, Event, Firm, Liquidity, Price, Quantity, SelfMatchMode, Sequenced, Slot, TimeInForce,
-};
+use crate::types::{CancelReason, Event, Quantity, Sequenced, Slot, TimeInForce};
 
 /// Most events between two checks for room: two of a prevented trade, and the end of the incoming order.
 const STEP_EVENTS_MAX: usize = 3;
@@ -175,38 +174,6 @@ impl Shard {
         Met::Nothing
     }
 
-    /// Self-match prevention: what the rule takes off the resting order, then what it takes off the taker.
-    #[cold]
-    #[inline(never)]
-    fn prevent(&mut self, taker: &mut Taker, slot: Slot, out: &mut Events) {
-        let ticker = taker.order.ticker;
-        let resting = &mut self.arena.orders[slot.index()];
-        let prevented = taker.order.leaves.min(resting.leaves);
-        let (off_resting, off_taker) = match taker.order.self_match.mode {
-            SelfMatchMode::CancelNewest => (Quantity(0), taker.order.leaves),
-            SelfMatchMode::CancelOldest => (resting.leaves, Quantity(0)),
-            SelfMatchMode::CancelBoth => (resting.leaves, taker.order.leaves),
-            SelfMatchMode::Decrement => (prevented, prevented),
-            SelfMatchMode::Off => unreachable!("without a rule no order is an own order"),
-        };
-        let execution_price = resting.price;
-        if !off_resting.is_zero() {
-            let before = *resting;
-            resting.remove(off_resting);
-            out.push(ticker, self_match(resting, off_resting, prevented, execution_price, &taker.order, true));
-            if resting.leaves.is_zero() {
-                self.take_out(&before);
-            } else {
-                self.reduce_level(&before, off_resting);
-            }
-        }
-        if !off_taker.is_zero() {
-            taker.order.remove(off_taker);
-            let order = &taker.order;
-            out.push(ticker, self_match(order, off_taker, prevented, execution_price, order, false));
-        }
-    }
-
     /// What is left rests, or is cancelled with the reason that stopped it.
     #[inline]
     fn finish(&mut self, taker: &mut Taker, out: &mut Events) {
@@ -272,84 +239,5 @@ impl Shard {
         if taker.replaced {
             self.arena.end(taker.order.tag.slot);
         }
-    }
-
-    /// How many shares a sweep would trade now, counted until `enough`. Plays the sweep through, since an own order may
-    /// stop it, shrink it or drop out of it.
-    ///
-    /// Cost: the orders within the limit, up to `enough` shares: the one request that is not flat.
-    #[cold]
-    fn tradable(&self, taker: &Taker, enough: Quantity) -> Quantity {
-        let order = &taker.order;
-        let ladder = self.books[order.ticker.index()].side(order.side().opposite());
-        let (mut open, mut traded) = (order.leaves, Quantity(0));
-        let mut rank = ladder.best();
-        while rank < taker.walk_end {
-            let mut slot = ladder.first_at(rank);
-            while slot != Slot::NONE {
-                let resting = &self.arena.orders[slot.index()];
-                let both = open.min(resting.leaves);
-                if !is_own(order, resting, &self.firms) {
-                    traded.0 += both.0;
-                    open = open.less(both);
-                } else {
-                    match order.self_match.mode {
-                        SelfMatchMode::CancelNewest | SelfMatchMode::CancelBoth => return traded,
-                        SelfMatchMode::CancelOldest | SelfMatchMode::Off => {}
-                        SelfMatchMode::Decrement => open = open.less(both),
-                    }
-                }
-                if open.is_zero() || traded >= enough {
-                    return traded;
-                }
-                slot = ladder.after(&self.arena, resting);
-            }
-            rank = ladder.next(rank + 1);
-        }
-        traded
-    }
-}
-
-/// Whether the incoming order's rule forbids a trade between the two.
-#[inline]
-fn is_own(incoming: &Order, resting: &Order, firms: &[Firm]) -> bool {
-    let rule = incoming.self_match;
-    if rule.mode == SelfMatchMode::Off {
-        return false;
-    }
-    let (mine, theirs) = (incoming.tag.account, resting.tag.account);
-    let same_owner = mine == theirs || (rule.firm_wide != 0 && firms[mine.index()] == firms[theirs.index()]);
-    let any_group = incoming.self_match_group == [b' '; 2];
-    same_owner && (any_group || incoming.self_match_group == resting.self_match_group)
-}
-
-/// The event of one of the two orders, after the shares have been taken off it.
-fn self_match(
-    order: &Order,
-    quantity: Quantity,
-    prevented: Quantity,
-    execution_price: Price,
-    incoming: &Order,
-    rests: bool,
-) -> Event {
-    let shown = order.is_shown();
-    let liquidity = match (rests, shown) {
-        (false, _) => Liquidity::Removed,
-        (true, true) => Liquidity::Added,
-        (true, false) => Liquidity::AddedHidden,
-    };
-    Event::SelfMatch {
-        order: order.tag,
-        reference: order.reference,
-        side: order.side(),
-        price: order.price,
-        quantity,
-        leaves: order.leaves,
-        prevented,
-        execution_price,
-        liquidity,
-        strategy: incoming.self_match.letter,
-        detailed: incoming.self_match.detailed != 0,
-        displayed: rests && shown,
     }
 }

@@ -5,10 +5,11 @@
 //! so all of `execute` is hot; `new` and the views are cold.
 //!
 //! **Memory.** An order is one cache line in an arena that is indexed by the slot the OMS gave it ([`order`]); a cancel
-//! therefore finds its order with one load and no hash. Each side of a ticker has a *ladder*: an array with a level for
-//! every tick of the price range, and over it a tree of 64-bit words that says which levels hold orders ([`ladder`],
-//! [`occupancy`]). A level is two first-in-first-out queues through the arena, displayed before hidden. All of it is
-//! taken and written in `new`; nothing is allocated or faulted in later, and no cost grows with the number of orders.
+//! therefore finds its order with one load and no hash. Its places in the queue of its level and in the list of its session
+//! are links in an array beside ([`arena`]). Each side of a ticker has a *ladder*: an array with a level for every tick of
+//! the price range, and over it a tree of 64-bit words that says which levels hold orders ([`ladder`], [`occupancy`]). A
+//! level is two first-in-first-out queues, displayed before hidden. All of it is taken and written in `new`; nothing is
+//! allocated or faulted in later, and no cost grows with the number of orders.
 //!
 //! **Sides.** A ladder counts from the best price its side could have, downwards for bids and upwards for offers. So the
 //! best level is always the lowest rank, a sweep always walks up, and matching needs no branch on the side, which the
@@ -26,11 +27,14 @@
 mod arena;
 mod events;
 mod ladder;
+mod lookahead;
 mod mass;
 mod matching;
 mod occupancy;
 mod order;
 mod requests;
+mod scale;
+mod self_match;
 mod shard;
 mod view;
 

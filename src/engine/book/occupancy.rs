@@ -113,7 +113,7 @@ mod tests {
                 let from = ((state >> 12) % ranks as u64) as u32;
                 let expected = set.range(from..).next().copied().unwrap_or(NOWHERE);
                 assert_eq!(tree.at_or_after(from), expected, "{ranks} ranks, from {from}");
-                if state % 64 == 0 {
+                if state.is_multiple_of(64) {
                     set.iter().for_each(|&r| tree.clear(r));
                     set.clear();
                 }

@@ -2,9 +2,10 @@
 
 use super::arena::Arena;
 use super::events::{Events, Progress};
-use super::ladder::{Ladder, Scale, TICKS_MAX};
+use super::ladder::{Ladder, TICKS_MAX};
 use super::mass::{StateWalk, Walk};
 use super::matching::{Reach, Taker};
+use super::scale::Scale;
 use crate::types::{
     AccountId, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, OrderReference, Sequenced, Side, TickerId,
     TickerSpec, TimeInForce, TradingState,

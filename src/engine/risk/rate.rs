@@ -11,7 +11,7 @@ const SLICES: u64 = 8;
 /// Ring of slices: those of a second, the running one, rounded up to a power of two so that a mask finds the place.
 const RING: usize = 16;
 /// A second of slices and the running one.
-const _: () = assert!(SLICES as usize + 1 <= RING && RING.is_power_of_two());
+const _: () = assert!((SLICES as usize) < RING && RING.is_power_of_two());
 const SLICE_NANOS: u64 = Nanos::SECOND / SLICES;
 
 /// Counts of the slices that still matter.
