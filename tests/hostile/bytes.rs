@@ -1,14 +1,16 @@
 //! Bytes that are not what they should be, on the socket and in shared memory.
 
 use crate::rig::{Raw, Venue, login_bytes, message, packet};
-use crate::support::{canceled, limit};
+use crate::support::{PATIENCE, canceled, limit};
 use pitlane::config::Engine;
 use pitlane::os::mapped::Mapped;
 use pitlane::os::unix::{self, FILES_MAX};
 use pitlane::runtime::shared_ring::{CLIENT_FILE, Half, RingReader, RingWriter, VENUE_FILE, ends};
 use pitlane::types::{SideCode, UserRef};
+use pitlane::wire::mold::Request;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -103,6 +105,39 @@ fn a_connection_cut_in_the_middle_of_a_packet_is_gone_and_what_was_whole_counts(
     });
 }
 
+#[test]
+fn datagrams_that_are_no_requests_are_passed_over_by_the_feed() {
+    let mut venue = Venue::open(|_| {});
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(venue.exchange.endpoints().rerequest).unwrap();
+    let session = venue.config.market.session_name;
+    let request = |session, sequence, count| Request { session, sequence, count }.encode().to_vec();
+    let cases = [
+        b"?".to_vec(),
+        vec![0xFF; 1400],
+        request(session, 1, 1)[..19].to_vec(),
+        [&request(session, 1, 1)[..], b"!"].concat(),
+        request(*b"YESTERDAY ", 1, 1),
+        request(session, 0, 1),
+        request(session, u64::MAX, 1),
+        request(session, 1, 0),
+        request(session, 1, u16::MAX),
+    ];
+    for case in &cases {
+        socket.send(case).unwrap();
+    }
+    venue.counts("feed.requests_ignored", cases.len() as u64);
+    venue.bystander.trade();
+    // An honest one among them is answered, and nothing before it was.
+    socket.send(&request(session, 1, 2)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = [0; 2048];
+    let length = socket.recv(&mut answer).unwrap();
+    assert!(length > 20 && answer[..10] == session && answer[18..20] == [0, 2], "{:?}", &answer[..length]);
+    assert_eq!(venue.counter("feed.requests_answered"), 1);
+    venue.close();
+}
+
 /// A client of shared memory that has mapped the rings itself.
 struct RawRing {
     socket: UnixStream,
@@ -114,7 +149,7 @@ struct RawRing {
 impl RawRing {
     fn log_in(venue: &Venue, user: &str) -> RawRing {
         let mut socket = UnixStream::connect(venue.exchange.endpoints().shared.as_ref().unwrap()).unwrap();
-        socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.write_all(&login_bytes(user, None)).unwrap();
         let mut files = [const { None }; FILES_MAX];
         let mut answer = [0; 64];
@@ -142,7 +177,8 @@ const SLOTS_AT: usize = 4096;
 #[test]
 fn a_client_that_writes_nonsense_into_its_ring_is_dropped_and_its_orders_with_it() {
     let mut venue = Venue::open(|config| config.gateway.ring_bytes = 4096);
-    let nonsense: [(&str, fn(&Mapped)); 6] = [
+    type Spoil = fn(&Mapped);
+    let nonsense: [(&str, Spoil); 6] = [
         ("a number far ahead", |own| own.atomic_u64(SLOTS_AT + 64).store(77 | 40 << 32 | 1 << 48, Relaxed)),
         ("a length of zero", |own| own.atomic_u64(SLOTS_AT + 64).store(2 | 1 << 48, Relaxed)),
         ("a length beyond any", |own| own.atomic_u64(SLOTS_AT + 64).store(2 | 0xFFFF << 32 | 1 << 48, Relaxed)),

@@ -95,7 +95,7 @@ fn a_full_stream_stops_the_venue_and_with_a_larger_one_it_goes_on_where_it_was()
     assert!(status["status"]["counters"]["gateway.stream_full"].as_u64() > Some(0));
     assert!(session.is_connected());
     drop(session);
-    let stopped = exchange.close().err().expect("what could not leave is told");
+    let stopped = exchange.close().expect_err("what could not leave is told");
     assert!(stopped.to_string().contains("gateway.stream_mebibytes"), "{stopped}");
     // Too small for what the journal answers: the start says so, with the knob to turn.
     let refused = Exchange::open(config.clone()).err().expect("the streams have no room");
@@ -137,7 +137,7 @@ fn a_full_feed_store_stops_the_venue_and_with_a_larger_one_it_goes_on_where_it_w
     send_until(&mut session, &order, || counter(&endpoints, "feed.store_full") > 0);
     assert!(session.is_connected());
     drop(session);
-    let stopped = exchange.close().err().expect("what could not leave is told");
+    let stopped = exchange.close().expect_err("what could not leave is told");
     assert!(stopped.to_string().contains("feed.store_mebibytes"), "{stopped}");
     let refused = Exchange::open(config.clone()).err().expect("the feed's store has no room");
     assert!(matches!(refused, LaunchFault::Configuration(_)), "{refused}");
