@@ -126,6 +126,6 @@ fn print_status(status: &Value) {
     );
     let counters = status["counters"].as_object().into_iter().flatten();
     for (name, value) in counters.filter(|(_, value)| value.as_u64() != Some(0)) {
-        println!("  {name:<36} {value:>14}");
+        println!("  {name:<36} {:>14}", value.to_string());
     }
 }

@@ -45,7 +45,7 @@ fn print(portfolio: &Value) {
     ] {
         println!("  {label:<26} {:>20}", field(name));
     }
-    println!("  {:<26} {:>20}", "open orders", portfolio["open_orders"]);
+    println!("  {:<26} {:>20}", "open orders", portfolio["open_orders"].to_string());
     let positions = portfolio["positions"].as_array().map_or(&[][..], Vec::as_slice);
     if positions.is_empty() {
         return;
@@ -56,13 +56,13 @@ fn print(portfolio: &Value) {
         println!(
             "  {:<8} {:>10} {:>10} {:>10} {:>14} {:>14} {:>11} {:>11}",
             text("ticker"),
-            p["quantity"],
+            p["quantity"].to_string(),
             text("average"),
             text("mark"),
             text("realised"),
             text("unrealised"),
-            p["open_buys"],
-            p["open_sells"]
+            p["open_buys"].to_string(),
+            p["open_sells"].to_string()
         );
     }
 }
