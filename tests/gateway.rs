@@ -173,9 +173,9 @@ impl Venue {
         self.desk.work();
     }
 
-    /// Enough turns for whatever is on its way, and for the clock to be read.
+    /// Enough turns for whatever is on its way, for the clock to be read and for two looks at the listener.
     fn settle(&mut self) {
-        (0..500).for_each(|_| self.turn());
+        (0..2_100).for_each(|_| self.turn());
     }
 
     fn pass(&mut self, ns: u64) {

@@ -428,7 +428,7 @@ const CALLS_ALLOWED: &[(&str, &[&str])] = &[
     ("recvfrom", SOCKETS),
     // Answers to TCP clients with either engine, and the feed's datagrams.
     ("sendto", SOCKETS),
-    // New connections, one look in 32 turns (plain sockets).
+    // New connections, one look in a thousand turns (plain sockets): none in a window that is short.
     ("accept4", SOCKETS),
     // The Unix sockets behind shared memory: one look at all of them in 10 ms.
     ("epoll_wait", &["anon_inode:[eventpoll]"]),
@@ -479,7 +479,7 @@ fn on_plain_sockets_the_only_system_calls_are_of_its_own_sockets() {
     let Some(calls) = traced("plain") else { return };
     println!("{calls:?}");
     assert!(!calls.contains_key("futex") && !calls.contains_key("io_uring_enter"), "{calls:?}");
-    assert!(calls["recvfrom"] > 0 && calls["sendto"] > 0 && calls["accept4"] > 0, "{calls:?}");
+    assert!(calls["recvfrom"] > 0 && calls["sendto"] > 0, "{calls:?}");
 }
 
 #[test]

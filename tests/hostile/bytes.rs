@@ -134,7 +134,7 @@ fn datagrams_that_are_no_requests_are_passed_over_by_the_feed() {
     let mut answer = [0; 2048];
     let length = socket.recv(&mut answer).unwrap();
     assert!(length > 20 && answer[..10] == session && answer[18..20] == [0, 2], "{:?}", &answer[..length]);
-    assert_eq!(venue.counter("feed.requests_answered"), 1);
+    venue.counts("feed.requests_answered", 1);
     venue.close();
 }
 
