@@ -111,7 +111,8 @@ impl Exchange {
             (None, true) => return Err(io::Error::other("the exchange has no shared memory")),
             (_, false) => Address::Tcp(self.endpoints.orders),
         };
-        OrderSession::connect(OrderOptions::new(address, &user(login), PASSWORD)).map_err(io::Error::other)
+        let options = OrderOptions { unanswered_max: 0, ..OrderOptions::new(address, &user(login), PASSWORD) };
+        OrderSession::connect(options).map_err(io::Error::other)
     }
 
     /// One of its counters; 0 when there is none of that name.

@@ -58,13 +58,6 @@ impl Outward {
     }
 }
 
-/// A record being drained.
-struct Open {
-    record: Sequenced,
-    /// Matchers not drained yet.
-    sources: u64,
-}
-
 /// The gate: what is committed leaves, the rest waits, in order.
 struct Gate {
     gateways: Vec<Sender<Report>>,
@@ -78,12 +71,26 @@ struct Gate {
 }
 
 impl Gate {
-    /// Sends it if its record is committed and nothing waits before it; else it waits.
-    fn send(&mut self, outward: Outward) {
-        let first = self.held.is_empty();
-        if !(first && self.committed.value() >= outward.number().0 && self.pass(outward)) {
-            debug_assert!(self.held.len() < self.held.capacity(), "room was seen before the event was taken");
-            self.held.push_back(outward);
+    /// Whether what belongs to this record may leave now: it is committed, and nothing waits before it.
+    #[inline]
+    fn is_open_for(&self, number: Number) -> bool {
+        self.held.is_empty() && self.committed.value() >= number.0
+    }
+
+    /// It waits.
+    #[cold]
+    fn hold(&mut self, outward: Outward) {
+        debug_assert!(self.held.len() < self.held.capacity(), "room was seen before the event was taken");
+        self.held.push_back(outward);
+    }
+
+    /// All of a record has been said.
+    #[inline]
+    fn deliver(&mut self, number: Number) {
+        if self.is_open_for(number) {
+            self.delivered.set(number.0);
+        } else {
+            self.hold(Outward::Delivered(number));
         }
     }
 
@@ -122,12 +129,28 @@ impl Gate {
 }
 
 impl Outlet for Gate {
+    /// Straight into the link where nothing stands in the way: these are the largest values of the path, and each
+    /// wrapping would be a copy.
+    #[inline]
     fn report(&mut self, report: Report) {
-        self.send(Outward::Report(report));
+        let refused = if self.is_open_for(report.number) {
+            let gateway = usize::from(self.gateway_of[report.session.index()]);
+            self.gateways[gateway].try_push(report).err()
+        } else {
+            Some(report)
+        };
+        if let Some(report) = refused {
+            self.hold(Outward::Report(report));
+        }
     }
 
+    #[inline]
     fn publish(&mut self, published: Published) {
-        self.send(Outward::Public(published));
+        let refused =
+            if self.is_open_for(published.number) { self.feed.try_push(published).err() } else { Some(published) };
+        if let Some(published) = refused {
+            self.hold(Outward::Public(published));
+        }
     }
 }
 
@@ -137,7 +160,10 @@ pub struct Egress {
     matchers: Vec<Receiver<Stamped>>,
     outcomes: Sender<Outcome>,
     gate: Gate,
-    open: Option<Open>,
+    /// Whether the first of the tickets is being drained. It stays in its link until that is done: nothing is copied.
+    is_open: bool,
+    /// Matchers of it that are not drained yet.
+    sources: u64,
     sessions: u16,
     events: Counter,
 }
@@ -165,54 +191,42 @@ impl Egress {
             matchers: links.matchers,
             outcomes: links.outcomes,
             gate,
-            open: None,
+            is_open: false,
+            sources: 0,
             sessions,
             events,
         }
     }
 
     /// One step: opens the next record, or handles one event of the open one. False when there is nothing to do.
+    #[inline]
     fn step(&mut self) -> bool {
-        match &mut self.open {
-            None => {
-                let Some(Ticket { record, sources }) = self.tickets.pop() else { return false };
-                fan::opening(&record, self.sessions, &mut self.gate);
-                self.open = Some(Open { record, sources });
-                self.close_if_drained();
-                true
+        let Some(Ticket { record, sources }) = self.tickets.peek() else { return false };
+        if !self.is_open {
+            fan::opening(record, self.sessions, &mut self.gate);
+            (self.is_open, self.sources) = (true, *sources);
+        } else {
+            let events = &mut self.matchers[self.sources.trailing_zeros() as usize];
+            let Some(stamped) = events.peek() else { return false };
+            assert_eq!(stamped.number, record.number, "a matcher's events come in the order of its records");
+            let Sequenced { number, time, .. } = *record;
+            let outcome = Outcome { number, time, ticker: stamped.ticker, event: stamped.event };
+            let pushed = self.outcomes.try_push(outcome);
+            assert!(pushed.is_ok(), "room for an outcome was seen before the event was taken");
+            fan::event(record, stamped.ticker, &stamped.event, &mut self.gate);
+            self.events.add(1);
+            if stamped.last {
+                self.sources &= self.sources - 1;
             }
-            Some(open) => {
-                let source = open.sources.trailing_zeros() as usize;
-                let Some(stamped) = self.matchers[source].pop() else { return false };
-                assert_eq!(stamped.number, open.record.number, "a matcher's events come in the order of its records");
-                if stamped.last {
-                    open.sources &= open.sources - 1;
-                }
-                self.on_event(&stamped);
-                self.close_if_drained();
-                true
-            }
+            events.skip();
         }
-    }
-
-    fn on_event(&mut self, stamped: &Stamped) {
-        let Some(open) = &self.open else { return };
-        let Sequenced { number, time, .. } = open.record;
-        let outcome = Outcome { number, time, ticker: stamped.ticker, event: stamped.event };
-        let pushed = self.outcomes.try_push(outcome);
-        assert!(pushed.is_ok(), "room for an outcome was seen before the event was taken");
-        fan::event(&open.record, stamped.ticker, &stamped.event, &mut self.gate);
-        self.events.add(1);
-    }
-
-    fn close_if_drained(&mut self) {
-        let Some(open) = &self.open else { return };
-        if open.sources == 0 {
-            let number = open.record.number;
-            fan::closing(&open.record, self.sessions, &mut self.gate);
-            self.gate.send(Outward::Delivered(number));
-            self.open = None;
+        if self.sources == 0 {
+            fan::closing(record, self.sessions, &mut self.gate);
+            self.gate.deliver(record.number);
+            self.is_open = false;
+            self.tickets.skip();
         }
+        true
     }
 }
 

@@ -235,7 +235,7 @@ impl Publisher {
                 break;
             };
             messages += u64::from(said);
-            self.link.pop();
+            self.link.skip();
             taken += 1;
         }
         self.counts.messages.add(messages);

@@ -127,7 +127,7 @@ impl<C: Clock + Send> Gateway<C> {
                     break;
                 }
             }
-            self.reports.pop();
+            self.reports.skip();
             taken += 1;
         }
         self.send_grown();

@@ -41,14 +41,17 @@ use std::sync::{Arc, Mutex};
 
 /// Most counters of one exchange: the fixed ones, and some for each matcher.
 const COUNTERS_MAX: usize = 256;
-/// Commands between the edge and the sequencer: some turns of one gateway.
-const COMMANDS_LINK: usize = 256;
+// The links between hot stages are small on purpose. A link's memory is walked round and round, so what counts for the
+// cache is its capacity and not what waits in it; together these stay below half of a core's second-level cache. The
+// terms: what a stage takes in one turn (32 commands or records, 256 events), and as much again.
+/// Commands between the edge and the sequencer.
+const COMMANDS_LINK: usize = 128;
 /// Records on their way to a matcher or to egress.
-const RECORDS_LINK: usize = 512;
+const RECORDS_LINK: usize = 128;
 /// Events from a matcher: a whole buffer and as much again, so that one is drained while the next is filled.
-const EVENTS_LINK: usize = 4 * EVENTS_MAX;
-/// Reports and public facts on their way to the edge.
-const OUTWARD_LINK: usize = 1_024;
+const EVENTS_LINK: usize = 2 * EVENTS_MAX;
+/// Reports and public facts on their way to the edge, outcomes on their way back.
+const OUTWARD_LINK: usize = 256;
 /// Logins and operator's requests: people and reconnects.
 const COLD_LINK: usize = 64;
 /// Price levels the depth cache keeps a side; beyond it the far ones are forgotten and counted.

@@ -81,15 +81,18 @@ impl Agent for Matcher {
 
     fn work(&mut self) -> usize {
         for taken in 0..RECORDS_A_TURN_MAX {
-            if self.events.free() <= EVENTS_MAX {
+            if !self.events.has_room(EVENTS_MAX + 1) {
                 return taken;
             }
             let (number, progress) = match self.unfinished {
                 Some(number) => (number, self.shard.resume(&mut self.out)),
                 None => {
-                    let Some(record) = self.commands.pop() else { return taken };
+                    // Executed where it lies in the link, and let go of afterwards.
+                    let Some(record) = self.commands.peek() else { return taken };
+                    let done = (record.number, self.shard.execute(record, &mut self.out));
+                    self.commands.skip();
                     self.executed.add(1);
-                    (record.number, self.shard.execute(&record, &mut self.out))
+                    done
                 }
             };
             self.flush(number, progress == Progress::Done);

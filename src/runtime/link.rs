@@ -79,6 +79,14 @@ impl<T: Copy + Send> Receiver<T> {
         self.ring.pop().ok()
     }
 
+    /// Lets go of the oldest value, which the caller has peeked at. Nothing happens when there is none.
+    #[inline]
+    pub fn skip(&mut self) {
+        if let Ok(chunk) = self.ring.read_chunk(1) {
+            chunk.commit_all();
+        }
+    }
+
     /// Looks at the oldest value and leaves it.
     #[inline]
     pub fn peek(&self) -> Option<&T> {

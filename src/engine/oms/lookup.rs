@@ -5,6 +5,10 @@
 //! ended, and the old number names nothing either way. Deletion shifts entries back, so that no tombstones slow the
 //! table down over the day. At most half full, so probes are short; where an entry lies is no state and enters no
 //! digest. Hot; sequencer thread; nothing is allocated after new.
+//!
+//! The table is far larger than the caches, and a page of it is not in the translation buffer either. So numbers that
+//! follow each other, as a client's do, lie beside each other: one line in four and one page in [`GROUP`] orders is new,
+//! where each was before. The price is paid by a table near its limit, whose runs are longer by that factor.
 
 use super::orders::Place;
 use crate::types::{SessionId, UserRef};
@@ -20,6 +24,10 @@ impl Key {
         Key(1 << 63 | (session.0 as u64) << 40 | (counter as u64) << 32 | user_ref.0 as u64)
     }
 }
+
+/// Numbers that follow each other and lie beside each other: a kilobyte of entries.
+const GROUP: usize = 64;
+const _: () = assert!(GROUP.is_power_of_two(), "the place within a group is a mask");
 
 /// An entry; key 0 is none.
 #[derive(Clone, Copy)]
@@ -103,13 +111,15 @@ impl Lookup {
         self.entries[gap] = EMPTY;
     }
 
-    /// Where a key would like to lie. Two rounds of multiply and shift: the numbers of one session follow each other
-    /// and must not form one long run.
+    /// Where a key would like to lie: its group anywhere, by two rounds of multiply and shift, and its place in there by
+    /// its number.
     #[inline]
     fn home(&self, key: u64) -> usize {
-        let mut hash = (key ^ self.seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let group = key / GROUP as u64;
+        let mut hash = (group ^ self.seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         hash = (hash ^ (hash >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        (hash >> 32) as usize & self.mask
+        let start = (hash >> 32) as usize & !(GROUP - 1);
+        (start | key as usize & (GROUP - 1)) & self.mask
     }
 }
 
