@@ -7,7 +7,6 @@
 
 #![allow(unsafe_code)]
 
-
 /// Where times of records come from.
 pub trait Clock {
     /// Nanoseconds since the Unix epoch. May step back when the host's clock is set; who needs order sees to it.

@@ -45,7 +45,8 @@ impl Bystander {
 /// Letter and order of the next message; the day's start is passed over.
 fn next(session: &mut OrderSession) -> (char, UserRef) {
     loop {
-        match session.wait(PATIENCE).expect("a bystander keeps its connection").expect("a bystander is answered") {
+        let heard = session.wait(PATIENCE).unwrap_or_else(|fault| panic!("a bystander loses its connection: {fault}"));
+        match heard.expect("a bystander is answered") {
             Incoming::Message { message: Outbound::SystemEvent(_), .. } => {}
             Incoming::Message { message: Outbound::Accepted(m), .. } => return ('A', m.user_ref),
             Incoming::Message { message: Outbound::Executed(m), .. } => return ('E', m.user_ref),

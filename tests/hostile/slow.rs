@@ -78,8 +78,7 @@ fn flood(venue: &mut Venue, shared: bool) -> u32 {
         for _ in 0..200 {
             match session.enter(&in_vain()) {
                 Ok(_) => sent += 1,
-                Err(Refusal::Full) => std::thread::yield_now(),
-                Err(Refusal::NotConnected) => break,
+                Err(Refusal::Full | Refusal::NotConnected) => break,
                 Err(other) => panic!("{other}"),
             }
         }

@@ -17,8 +17,9 @@ use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Bound of every wait; who gets here has hung.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Bound of every wait; who gets here has hung. Far above what anything takes, because a hot thread that yields gets
+/// little of a core on which others compute.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The first ticker of the example; its reference price is 585.50.
 pub const AAPL: Symbol = Symbol(*b"AAPL    ");
 
@@ -31,6 +32,8 @@ pub fn config(directory: &Path) -> Config {
     config.gateway.listen = "127.0.0.1:0".parse().unwrap();
     config.gateway.stream_bytes = 2 << 20;
     config.gateway.connections_max = 16;
+    // Nor do they poll in time: a session that a busy test leaves alone for a while is not dead.
+    config.gateway.silence_ms_max = 99_999;
     config.feed.store_bytes = 4 << 20;
     config.feed.rerequest = "127.0.0.1:0".parse().unwrap();
     config.feed.group = free_group();
@@ -53,6 +56,7 @@ pub fn options(endpoints: &Endpoints, user: &str, shared: bool) -> OrderOptions 
     let mut options = OrderOptions::new(address, user, "SECRET");
     options.keep = Keep::Bytes(1 << 20);
     options.connect_limit = PATIENCE;
+    options.silence = 2 * PATIENCE;
     options
 }
 
