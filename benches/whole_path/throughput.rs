@@ -142,7 +142,7 @@ impl Pipe {
     fn request(&mut self, flow: Flow, order: &NewOrder) -> Result<(), Refusal> {
         match flow {
             Flow::Trading => {
-                let side = if self.sent % 2 == 0 { SideCode::Buy } else { SideCode::Sell };
+                let side = if self.sent.is_multiple_of(2) { SideCode::Buy } else { SideCode::Sell };
                 self.session.enter(&NewOrder { side, quantity: Quantity(1), ..*order }).map(|_| ())
             }
             // The first RESTING requests are orders, then cancels and orders take turns.
