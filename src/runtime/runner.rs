@@ -309,7 +309,9 @@ mod tests {
         let (diary, stop) = (Arc::new(Mutex::new(Vec::new())), StopFlag::new());
         let agent = |name: &'static str| -> Box<dyn Agent> {
             let panics_in = if panics.0 == name { panics.1 } else { "" };
-            Box::new(Diarist { name, diary: diary.clone(), turns_left: 3, stop: stop.clone(), panics_in })
+            // Where one is to panic in its work, only that may end the run: another's stop could come before it.
+            let turns_left = if panics.1 == "work" && panics.0 != name { usize::MAX } else { 3 };
+            Box::new(Diarist { name, diary: diary.clone(), turns_left, stop: stop.clone(), panics_in })
         };
         let plan = |name: &str, agents| ThreadPlan { name: name.into(), core: None, agents };
         let plans = vec![plan("first", vec![agent("a")]), plan("second", vec![agent("b"), agent("c")])];
