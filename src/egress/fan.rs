@@ -45,7 +45,10 @@ pub fn opening(record: &Sequenced, sessions: u16, outlet: &mut impl Outlet) {
         | CommandKind::KillOn
         | CommandKind::KillOff
         | CommandKind::SetLimit
-        | CommandKind::StateDigest => {}
+        | CommandKind::StateDigest
+        | CommandKind::Phase
+        | CommandKind::Tick
+        | CommandKind::Bust => {}
     }
 }
 
@@ -53,6 +56,14 @@ pub fn opening(record: &Sequenced, sessions: u16, outlet: &mut impl Outlet) {
 pub fn event(record: &Sequenced, ticker: TickerId, event: &Event, outlet: &mut impl Outlet) {
     match *event {
         Event::Nothing | Event::ReplaceIgnored { .. } | Event::Rested { .. } | Event::State { .. } => {}
+        Event::Triggered { .. } | Event::CrossDone { .. } | Event::Imbalance { .. } | Event::Band { .. } => {}
+        Event::Refreshed { order, .. } | Event::Repriced { order, .. } => {
+            to_owner(record, order, *event, Party::Incoming, outlet);
+        }
+        Event::Crossed { buy, sell, .. } | Event::Broken { buy, sell, .. } => {
+            to_owner(record, buy, *event, Party::Resting, outlet);
+            to_owner(record, sell, *event, Party::Incoming, outlet);
+        }
         Event::Accepted { reference, quantity, price, .. } => answer(record, reference, quantity, price, outlet),
         Event::Replaced { reference, quantity, price, side_code, .. } => {
             // The request does not name the side; the book knows how the order sells by now.
@@ -87,6 +98,10 @@ fn is_public(event: &Event) -> bool {
     match event {
         Event::Nothing | Event::Accepted { .. } | Event::ReplaceIgnored { .. } => false,
         Event::Filled { .. } | Event::State { .. } => true,
+        Event::Crossed { .. } | Event::CrossDone { .. } | Event::Imbalance { .. } => true,
+        Event::Band { .. } | Event::Broken { .. } => true,
+        Event::Triggered { .. } => false,
+        Event::Refreshed { display, .. } | Event::Repriced { display, .. } => display.is_shown(),
         Event::Rested { display, .. } => display.is_shown(),
         Event::Canceled { displayed, .. } | Event::SelfMatch { displayed, .. } => *displayed,
         Event::Modified { displayed, taken, .. } => *displayed && !taken.is_zero(),

@@ -149,11 +149,31 @@ impl TickerDepth {
             } => {
                 let left = self.take(side, was_displayed, old_price, old_quantity, true)?;
                 let came = if rests { self.add(side, display, price, quantity) } else { None };
-                Ok(match (left, came) {
-                    (Some(left), Some(came)) => Some([left[0] | came[0], left[1] | came[1]]),
-                    (touched, None) | (None, touched) => touched,
-                })
+                Ok(both(left, came))
             }
+            Event::Refreshed { side, display, price, quantity, .. } => {
+                self.take(side, display.is_shown(), price, Quantity(0), true)?;
+                Ok(self.add(side, display, price, quantity))
+            }
+            Event::Repriced { side, display, old_price, price, quantity, .. } => {
+                let left = self.take(side, display.is_shown(), old_price, quantity, true)?;
+                Ok(both(left, self.add(side, display, price, quantity)))
+            }
+            Event::Crossed { buy_price, sell_price, quantity, buy_leaves, sell_leaves, shown, .. } => {
+                let bought = self.take(Side::Buy, shown & 1 != 0, buy_price, quantity, buy_leaves.is_zero())?;
+                let sold = self.take(Side::Sell, shown & 2 != 0, sell_price, quantity, sell_leaves.is_zero())?;
+                Ok(both(bought, sold))
+            }
+            Event::CrossDone { price, quantity, .. } => {
+                if quantity > 0 {
+                    self.facts.last_price = price;
+                    self.facts.last_quantity = Quantity(u32::try_from(quantity).unwrap_or(u32::MAX));
+                    self.facts.volume += quantity;
+                    self.facts.trades += 1;
+                }
+                Ok(Some([false; 2]))
+            }
+            Event::Triggered { .. } | Event::Imbalance { .. } | Event::Band { .. } | Event::Broken { .. } => Ok(None),
             Event::State { state } => {
                 self.facts.state = state;
                 Ok(Some([false; 2]))
@@ -182,6 +202,13 @@ impl TickerDepth {
         }
         let rank = self.sides[side.index()].take(price, quantity, ended)?;
         Ok(Some(touched(side, rank)))
+    }
+}
+
+fn both(one: Touched, other: Touched) -> Touched {
+    match (one, other) {
+        (Some(one), Some(other)) => Some([one[0] | other[0], one[1] | other[1]]),
+        (touched, None) | (None, touched) => touched,
     }
 }
 

@@ -11,8 +11,8 @@ use crate::types::{
     TickerId, TradingState,
 };
 use crate::wire::itch::{
-    AddOrder, AddOrderAttributed, MESSAGE_MAX, OrderCancel, OrderDelete, OrderExecuted, OrderReplace, StockDirectory,
-    SystemEvent, Trade, TradingAction,
+    AddOrder, AddOrderAttributed, BrokenTrade, CrossTrade, MESSAGE_MAX, NetOrderImbalance, OrderCancel, OrderDelete,
+    OrderExecuted, OrderExecutedWithPrice, OrderReplace, StockDirectory, SystemEvent, Trade, TradingAction,
 };
 use zerocopy::{Immutable, IntoBytes};
 
@@ -50,7 +50,9 @@ impl FeedEncoder {
     pub fn on(&self, published: &Published, store: &mut FeedStore) -> Result<u32, StoreFull> {
         match &published.fact {
             PublicFact::Book { event, firm } => {
-                if !store.fits(1, MESSAGE_MAX) {
+                // Both orders of a cross trade are told; of all else one message.
+                let messages = if matches!(event, Event::Crossed { .. }) { 2 } else { 1 };
+                if !store.fits(messages, messages * MESSAGE_MAX) {
                     return Err(StoreFull);
                 }
                 let Some(head) = self.head(published) else { return Ok(0) };
@@ -147,6 +149,79 @@ fn book(event: &Event, firm: Firm, head: Head, store: &mut FeedStore) -> Result<
             }
         }
         Event::State { state } => trading_action(state, head, store),
+        _ => book_rare(event, firm, head, store),
+    }
+}
+
+/// The events of reserve orders, crosses and bands.
+#[cold]
+fn book_rare(event: &Event, firm: Firm, head: Head, store: &mut FeedStore) -> Result<u32, StoreFull> {
+    match *event {
+        // The part that is gone was executed to its last share.
+        Event::Refreshed { reference, side, display, quantity, price, .. } => {
+            add(Resting { reference, side, display, quantity, price }, firm, head, store)
+        }
+        Event::Repriced { old_reference, reference, display, price, quantity, .. } => {
+            if display.is_shown() {
+                let (head, original) = (OrderReplace::head(head.locate, head.time), old_reference.0.into());
+                let (shares, price) = (quantity.0.into(), price.0.into());
+                say(&OrderReplace { head, original, reference: reference.0.into(), shares, price }, store)
+            } else {
+                Ok(0)
+            }
+        }
+        // Each share of a cross is printed once, by the `Q` that ends it.
+        Event::Crossed { buy_reference, sell_reference, match_number, price, quantity, shown, .. } => {
+            let mut said = 0;
+            for (bit, reference) in [(1, buy_reference), (2, sell_reference)] {
+                if shown & bit != 0 {
+                    let message = OrderExecutedWithPrice {
+                        head: OrderExecutedWithPrice::head(head.locate, head.time),
+                        reference: reference.0.into(),
+                        shares: quantity.0.into(),
+                        match_number: match_number.0.into(),
+                        printable: b'N',
+                        price: price.0.into(),
+                    };
+                    said += say(&message, store)?;
+                }
+            }
+            Ok(said)
+        }
+        Event::CrossDone { cross, price, quantity, match_number } => {
+            let message = CrossTrade {
+                head: CrossTrade::head(head.locate, head.time),
+                shares: quantity.into(),
+                stock: head.symbol.0,
+                price: price.0.into(),
+                match_number: match_number.0.into(),
+                cross: cross.letter(),
+            };
+            say(&message, store)
+        }
+        Event::Imbalance { cross, paired, imbalance, direction, near, far, reference, variation } => {
+            let message = NetOrderImbalance {
+                head: NetOrderImbalance::head(head.locate, head.time),
+                paired: paired.into(),
+                imbalance: imbalance.into(),
+                direction,
+                stock: head.symbol.0,
+                far_price: far.0.into(),
+                near_price: near.0.into(),
+                reference_price: reference.0.into(),
+                cross: cross.letter(),
+                variation,
+            };
+            say(&message, store)
+        }
+        Event::Broken { match_number, .. } => {
+            let head = BrokenTrade::head(head.locate, head.time);
+            say(&BrokenTrade { head, match_number: match_number.0.into() }, store)
+        }
+        Event::Band { .. } | Event::Triggered { .. } => Ok(0),
+        Event::Nothing | Event::Accepted { .. } | Event::ReplaceIgnored { .. } | Event::Rested { .. } => Ok(0),
+        Event::Filled { .. } | Event::Canceled { .. } | Event::SelfMatch { .. } | Event::Modified { .. } => Ok(0),
+        Event::Replaced { .. } | Event::State { .. } => Ok(0),
     }
 }
 

@@ -17,8 +17,8 @@
 
 use crate::gateway::inbound::{TAG_VALUE_LOCATED, TAG_VALUE_TRADE_NOW, TAG_VALUE_TRADE_NOW_SPACE};
 use crate::types::{
-    Answer, CancelReason, CommandKind, DayNanos, Event, Liquidity, Market, OrderReference, OrderTag, Party, Quantity,
-    Reject, Report, ReportBody, Slot, Symbol, TickerId,
+    Answer, CancelReason, ClientOrderId, CommandKind, DayNanos, Event, Liquidity, Market, OrderReference, OrderTag,
+    Party, Quantity, Reject, Report, ReportBody, Slot, Symbol, TickerId,
 };
 use crate::wire::ouch::{Tags, outbound as ouch, price_to_wire};
 
@@ -91,7 +91,10 @@ impl Outbound {
             | CommandKind::KillOn
             | CommandKind::KillOff
             | CommandKind::SetLimit
-            | CommandKind::StateDigest => None,
+            | CommandKind::StateDigest
+            | CommandKind::Phase
+            | CommandKind::Tick
+            | CommandKind::Bust => None,
         }
     }
 
@@ -200,6 +203,37 @@ fn order(event: &Event, party: Party, time: DayNanos, out: &mut [u8]) -> Option<
             let (user_ref, side, tags) = (order.user_ref, side_code.letter(), Tags::echo(order.channel));
             Some(ouch::Modified { time, user_ref, side, quantity: leaves, tags }.encode(out))
         }
+        Event::Refreshed { order, reference, quantity, .. } => {
+            let tags = Tags::echo(order.channel).with_secondary_reference(reference).with_display_quantity(quantity);
+            Some(ouch::Restated { time, user_ref: order.user_ref, reason: ouch::DISPLAY_REFRESHED, tags }.encode(out))
+        }
+        Event::Repriced { order, reference, display, price, .. } => {
+            let message = ouch::PriorityUpdate {
+                time,
+                user_ref: order.user_ref,
+                price: price_to_wire(price),
+                display: display.letter(),
+                reference,
+                tags: Tags::echo(order.channel),
+            };
+            Some(message.encode(out))
+        }
+        Event::Crossed { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity, .. } => {
+            let (OrderTag { user_ref, channel, .. }, liquidity) = match party {
+                Party::Resting => (buy, buy_liquidity),
+                Party::Incoming => (sell, sell_liquidity),
+            };
+            let (price, liquidity, tags) = (price_to_wire(price), liquidity.letter(), Tags::echo(channel));
+            Some(ouch::Executed { time, user_ref, quantity, price, liquidity, match_number, tags }.encode(out))
+        }
+        Event::Broken { buy, sell, match_number, .. } => {
+            let OrderTag { user_ref, channel, .. } = if party == Party::Resting { buy } else { sell };
+            let (reason, client_order_id, tags) = (ouch::BROKEN_ERRONEOUS, ClientOrderId::BLANK, Tags::echo(channel));
+            Some(ouch::BrokenTrade { time, user_ref, match_number, reason, client_order_id, tags }.encode(out))
+        }
+        // The protocol has no message for a stop that wakes up: what it then does is told.
+        Event::Triggered { .. } => None,
+        Event::CrossDone { .. } | Event::Imbalance { .. } | Event::Band { .. } => None,
         // Answers say these, with the request's own fields.
         Event::Accepted { .. } | Event::Replaced { .. } => None,
         Event::Nothing | Event::Rested { .. } | Event::ReplaceIgnored { .. } | Event::State { .. } => None,

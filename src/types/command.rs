@@ -48,6 +48,13 @@ pub enum CommandKind {
     SetLimit = 22,
     /// Digest of the OMS state at this point in `value`, for replay to compare.
     StateDigest = 23,
+    /// `ticker` (or all) enters the phase whose letter is in `value`; leaving an auction runs its cross. Author in
+    /// `client_order_id`.
+    Phase = 24,
+    /// Time has passed: orders whose time is over leave, imbalances are told, bands follow. All tickers.
+    Tick = 25,
+    /// Operator breaks the trade of `ticker` whose match number is in `value`. Author in `client_order_id`.
+    Bust = 26,
 }
 
 impl CommandKind {
@@ -70,7 +77,10 @@ impl CommandKind {
             | CommandKind::KillOn
             | CommandKind::KillOff
             | CommandKind::SetLimit
-            | CommandKind::StateDigest => false,
+            | CommandKind::StateDigest
+            | CommandKind::Phase
+            | CommandKind::Tick
+            | CommandKind::Bust => false,
         }
     }
 }
@@ -180,7 +190,7 @@ pub struct Command {
     pub tags: u32,
     /// Firm code.
     pub firm: Firm,
-    /// Amount, digest or limit, by kind.
+    /// Amount, digest, limit, phase or match number, by kind; Enter and Replace: see [`Command::stop_price`].
     pub value: u64,
     /// Offset of a pegged order in 1/10,000; pegs are refused until they are served.
     pub peg_offset: i32,
@@ -239,6 +249,13 @@ impl Command {
     #[inline]
     pub const fn has_tag(&self, tag: u8) -> bool {
         self.tags & (1 << tag) != 0
+    }
+
+    /// Price at which a stop order wakes up, 0 for an order that is no stop. Enter and Replace keep it in the low half
+    /// of `value`.
+    #[inline]
+    pub const fn stop_price(&self) -> Price {
+        Price(self.value as u32)
     }
 
     /// Whether this is an order that trades wholly at once or not at all.

@@ -5,8 +5,8 @@
 
 use super::order::letters;
 use super::{
-    AccountId, CancelReason, Channel, Display, MatchNumber, Nanos, Number, OrderReference, Price, Quantity, SessionId,
-    Side, SideCode, Slot, TickerId, TradingState, UserRef,
+    AccountId, CancelReason, Channel, CrossKind, Display, MatchNumber, Nanos, Number, OrderReference, Price, Quantity,
+    SessionId, Side, SideCode, Slot, TickerId, TradingState, UserRef,
 };
 
 /// Whose order: everything a report needs to reach its owner, and the slot for the OMS.
@@ -33,6 +33,22 @@ letters!(
         AddedHidden = b'J',
         /// Removed.
         Removed = b'R',
+        /// Added by the hidden part of a reserve order, or by its refilled display.
+        AddedReserve = b'u',
+        /// Added by a midpoint order.
+        AddedMidpoint = b'k',
+        /// Removed at the midpoint.
+        RemovedMidpoint = b'm',
+        /// Opening cross.
+        OpeningCross = b'O',
+        /// Closing cross.
+        ClosingCross = b'C',
+        /// Cross after a halt or a pause.
+        HaltCross = b'K',
+        /// Opening cross, imbalance-only order.
+        OpeningImbalanceOnly = b'M',
+        /// Closing cross, imbalance-only order.
+        ClosingImbalanceOnly = b'L',
     }
 );
 
@@ -193,6 +209,147 @@ pub enum Event {
     State {
         /// The state.
         state: TradingState,
+    },
+    /// The shown part of a reserve order was used up and filled again from what is hidden: last in its queue, under a
+    /// new number on the feed. `leaves` of other events count both parts.
+    Refreshed {
+        /// Whose.
+        order: OrderTag,
+        /// Number of the part that is gone.
+        old_reference: OrderReference,
+        /// Number of the part shown now.
+        reference: OrderReference,
+        /// Side of the book.
+        side: Side,
+        /// How it shows.
+        display: Display,
+        /// Limit price.
+        price: Price,
+        /// Shares shown now.
+        quantity: Quantity,
+        /// Shares still hidden.
+        reserve: Quantity,
+    },
+    /// A stop order woke up: what it then does follows as of an order that came now.
+    Triggered {
+        /// Whose.
+        order: OrderTag,
+        /// Its number at the venue.
+        reference: OrderReference,
+        /// Side of the book.
+        side: Side,
+        /// Its limit ([`Price::MARKET`] for a plain stop).
+        price: Price,
+        /// Open shares.
+        quantity: Quantity,
+    },
+    /// A resting order moved to another price by its own rules: last in its queue there, under a new number.
+    Repriced {
+        /// Whose.
+        order: OrderTag,
+        /// The number it had.
+        old_reference: OrderReference,
+        /// The number it has now.
+        reference: OrderReference,
+        /// Side of the book.
+        side: Side,
+        /// How it shows.
+        display: Display,
+        /// Price it had.
+        old_price: Price,
+        /// Price it has now.
+        price: Price,
+        /// Shares shown, or open when hidden.
+        quantity: Quantity,
+    },
+    /// Two orders traded in a cross, at its one price.
+    Crossed {
+        /// The buyer.
+        buy: OrderTag,
+        /// The seller.
+        sell: OrderTag,
+        /// Number of the buyer's order.
+        buy_reference: OrderReference,
+        /// Number of the seller's order.
+        sell_reference: OrderReference,
+        /// This execution's number.
+        match_number: MatchNumber,
+        /// The price of the cross.
+        price: Price,
+        /// Limit of the buyer's order, where it rested.
+        buy_price: Price,
+        /// Limit of the seller's order, where it rested.
+        sell_price: Price,
+        /// Shares traded.
+        quantity: Quantity,
+        /// Open shares of the buyer's order afterwards.
+        buy_leaves: Quantity,
+        /// Open shares of the seller's order afterwards.
+        sell_leaves: Quantity,
+        /// Flag of the buyer's report.
+        buy_liquidity: Liquidity,
+        /// Flag of the seller's report.
+        sell_liquidity: Liquidity,
+        /// Bit 0: the buyer's shares were shown; bit 1: the seller's were.
+        shown: u8,
+        /// Which cross.
+        cross: CrossKind,
+    },
+    /// A cross is done; the feed prints it as one trade.
+    CrossDone {
+        /// Which cross.
+        cross: CrossKind,
+        /// Its price; 0 when nothing traded.
+        price: Price,
+        /// Shares traded.
+        quantity: u64,
+        /// Number of the print.
+        match_number: MatchNumber,
+    },
+    /// How a cross stands while it builds up.
+    Imbalance {
+        /// Which cross.
+        cross: CrossKind,
+        /// Shares that would trade.
+        paired: u64,
+        /// Shares of the larger side that would not.
+        imbalance: u64,
+        /// `B` or `S` with more, `N` none, `O` no price possible.
+        direction: u8,
+        /// Price at which all orders of cross and book would trade most.
+        near: Price,
+        /// Price at which the orders for the cross alone would.
+        far: Price,
+        /// Price nearest the reference within the book at which most would trade.
+        reference: Price,
+        /// How far near lies from reference: `L` `1`-`9` `A` `B` `C`, space for not calculated (ITCH 5.0, NOII).
+        variation: u8,
+    },
+    /// The price band of a ticker: new bounds, or a bound was met or left.
+    Band {
+        /// Lowest price that trades; 0 without a band.
+        lower: Price,
+        /// Highest price that trades.
+        upper: Price,
+        /// Whether orders press against a bound: the limit state.
+        limit: bool,
+    },
+    /// A trade is undone.
+    Broken {
+        /// The buyer.
+        buy: OrderTag,
+        /// The seller.
+        sell: OrderTag,
+        /// The execution.
+        match_number: MatchNumber,
+        /// Its price.
+        price: Price,
+        /// Its shares.
+        quantity: Quantity,
+        /// Flag of the buyer's report.
+        buy_liquidity: Liquidity,
+        /// Flag of the seller's report.
+        sell_liquidity: Liquidity,
     },
 }
 

@@ -22,7 +22,7 @@ pub use ids::{
 };
 pub use market::{AccountSpec, Fees, Limits, Market, SessionSpec, TickerSpec};
 pub use money::{Money, Price, Quantity};
-pub use order::{Display, SelfMatch, SelfMatchMode, Side, SideCode, TimeInForce, TradingState};
+pub use order::{CrossKind, Display, Phase, SelfMatch, SelfMatchMode, Side, SideCode, TimeInForce, TradingState};
 pub use reject::{CancelReason, Reject};
 pub use report::{Answer, Party, Report, ReportBody};
 pub use time::{DayNanos, Nanos};

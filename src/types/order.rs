@@ -56,6 +56,8 @@ letters!(
         GoodTillTime = b'6',
         /// After hours.
         AfterHours = b'E',
+        /// Until its owner cancels it, over any number of closes. Never a letter on the wire: an extension tag says it.
+        GoodTillCancel = b'G',
     }
 );
 
@@ -84,6 +86,38 @@ letters!(
         QuotationOnly = b'Q',
         /// Continuous trading.
         Trading = b'T',
+    }
+);
+
+letters!(
+    /// What may be done in a ticker. Changes only by sequenced records; the letter stands in them.
+    Phase {
+        /// Nothing but cancels.
+        Closed = b'C',
+        /// Orders are taken and wait for the opening cross.
+        PreOpen = b'O',
+        /// Continuous trading.
+        Trading = b'T',
+        /// Continuous trading goes on while the closing cross builds up and its imbalance is told.
+        PreClose = b'L',
+        /// Stopped by an operator: nothing but cancels.
+        Halted = b'H',
+        /// Orders are taken and wait for the cross that ends a halt.
+        HaltAuction = b'Q',
+        /// Stopped by a price band; orders are taken and wait for the cross that ends the pause.
+        Paused = b'P',
+    }
+);
+
+letters!(
+    /// Which auction (OUCH 5.0 and ITCH 5.0, cross type).
+    CrossKind {
+        /// Opening.
+        Opening = b'O',
+        /// Closing.
+        Closing = b'C',
+        /// After a halt or a pause.
+        Halt = b'H',
     }
 );
 

@@ -46,8 +46,8 @@ pub struct Answer {
 /// Which party of a [`Event::Filled`] the report is for; `Incoming` elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Party {
-    /// The order that was in the book.
+    /// The order that was in the book; the buyer of a cross or of a broken trade.
     Resting,
-    /// The order that came in.
+    /// The order that came in; the seller.
     Incoming,
 }

@@ -175,6 +175,7 @@ impl Lane {
                 *open = Open { tag: order, leaves: quantity.0, side: side_code, ..*open };
             }
             Event::Nothing | Event::ReplaceIgnored { .. } | Event::State { .. } => {}
+            _ => panic!("this driver does not know {event:?} yet"),
         }
     }
 

@@ -88,6 +88,7 @@ fn said(event: &Event) -> Said {
             Said::Modified { who: order.session.0, side: side_code, leaves: leaves.0 }
         }
         Event::State { state } => Said::State(state),
+        other => panic!("this script has no words for {other:?}"),
     }
 }
 

@@ -212,7 +212,10 @@ impl Shard {
             | CommandKind::AccountQuery
             | CommandKind::KillOff
             | CommandKind::SetLimit
-            | CommandKind::StateDigest => nothing(command.ticker, out),
+            | CommandKind::StateDigest
+            | CommandKind::Phase
+            | CommandKind::Tick
+            | CommandKind::Bust => nothing(command.ticker, out),
         }
     }
 

@@ -31,7 +31,10 @@ impl Oms {
             | CommandKind::KillOn
             | CommandKind::KillOff
             | CommandKind::SetLimit
-            | CommandKind::StateDigest => self.apply_venue(record),
+            | CommandKind::StateDigest
+            | CommandKind::Phase
+            | CommandKind::Tick
+            | CommandKind::Bust => self.apply_venue(record),
         }
     }
 
@@ -108,6 +111,7 @@ impl Oms {
             CommandKind::SetLimit => self.risk.set_limit(command.account, command.limit, command.value),
             // A lost session's orders leave by events; a digest is for whoever compares it.
             CommandKind::SessionLost | CommandKind::StateDigest => {}
+            CommandKind::Phase | CommandKind::Tick | CommandKind::Bust => {}
             CommandKind::Enter
             | CommandKind::Replace
             | CommandKind::Cancel

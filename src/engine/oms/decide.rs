@@ -77,6 +77,8 @@ impl Oms {
                 let known = self.risk.has_account(command.account) && command.limit != Limit::None;
                 if known { ACCEPT } else { refuse(Reject::Other) }
             }
+            // Not served yet.
+            CommandKind::Phase | CommandKind::Tick | CommandKind::Bust => refuse(Reject::NotServed),
             CommandKind::SessionLost | CommandKind::DayStart | CommandKind::DayEnd | CommandKind::StateDigest => ACCEPT,
         }
     }
@@ -94,7 +96,9 @@ impl Oms {
                 self.route_ticker(command.ticker)
             }
             CommandKind::MassCancel | CommandKind::Halt | CommandKind::Resume => self.route_ticker(command.ticker),
+            CommandKind::Phase | CommandKind::Bust => self.route_ticker(command.ticker),
             CommandKind::SessionLost
+            | CommandKind::Tick
             | CommandKind::DayStart
             | CommandKind::DayEnd
             | CommandKind::KillOn

@@ -41,6 +41,15 @@ impl Oms {
             Event::ReplaceIgnored { order } => {
                 self.marks.settle(order.session, order.channel.counter(), outcome.number);
             }
+            // Not made by any matcher yet.
+            Event::Refreshed { .. }
+            | Event::Triggered { .. }
+            | Event::Repriced { .. }
+            | Event::Crossed { .. }
+            | Event::CrossDone { .. }
+            | Event::Imbalance { .. }
+            | Event::Band { .. }
+            | Event::Broken { .. } => {}
             // A resting remainder is as open as it was; halts are taken from their records.
             Event::Nothing | Event::Rested { .. } | Event::State { .. } => {}
         }

@@ -14,6 +14,10 @@ pub const STATE_LIVE: u8 = b'L';
 pub const STATE_DEAD: u8 = b'D';
 /// System event letter: the day starts.
 pub const DAY_START: u8 = b'S';
+/// Restated: the display of a reserve order was filled again.
+pub const DISPLAY_REFRESHED: u8 = b'R';
+/// Broken Trade: the venue calls the trade erroneous.
+pub const BROKEN_ERRONEOUS: u8 = b'E';
 /// System event letter: the day ends.
 pub const DAY_END: u8 = b'E';
 
