@@ -20,11 +20,13 @@ pub struct TwinOrder {
     pub display: Display,
     pub executed: u32,
     pub removed: u32,
+    /// It waits for a cross.
+    pub waits: bool,
     pub command: Command,
 }
 
 impl TwinOrder {
-    fn tag(&self) -> OrderTag {
+    pub(super) fn tag(&self) -> OrderTag {
         OrderTag {
             slot: self.slot,
             user_ref: self.command.user_ref,
@@ -34,11 +36,11 @@ impl TwinOrder {
         }
     }
 
-    fn side(&self) -> Side {
+    pub(super) fn side(&self) -> Side {
         self.command.side.side()
     }
 
-    fn is_shown(&self) -> bool {
+    pub(super) fn is_shown(&self) -> bool {
         self.display != Display::Hidden
     }
 }
@@ -46,8 +48,16 @@ impl TwinOrder {
 type Levels = BTreeMap<Price, VecDeque<TwinOrder>>;
 
 /// The two sides of a ticker and its counters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TwinBook {
+    pub(super) spec: TickerSpec,
+    pub(super) phase: Phase,
+    pub(super) last: Price,
+    pub(super) last_cross: Price,
+    /// Lower and upper bound and whether orders press against one; zeros without a band.
+    pub(super) band: (Price, Price, bool),
+    /// Orders for a cross, in the order of arrival.
+    pub(super) waiting: Vec<TwinOrder>,
     bids: Levels,
     offers: Levels,
     /// Side and price of each order, by slot.
@@ -57,6 +67,26 @@ pub struct TwinBook {
 }
 
 impl TwinBook {
+    fn new(spec: &TickerSpec) -> TwinBook {
+        TwinBook {
+            spec: spec.clone(),
+            phase: spec.auction.phase_start,
+            last: spec.reference,
+            last_cross: spec.reference,
+            band: (Price(0), Price(0), false),
+            waiting: Vec::new(),
+            bids: Levels::new(),
+            offers: Levels::new(),
+            places: BTreeMap::new(),
+            references: 0,
+            matches: 0,
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
     fn levels(&mut self, side: Side) -> &mut Levels {
         match side {
             Side::Buy => &mut self.bids,
@@ -65,7 +95,7 @@ impl TwinBook {
     }
 
     /// Prices of a side, best first.
-    fn prices(&self, side: Side) -> Vec<Price> {
+    pub(super) fn prices(&self, side: Side) -> Vec<Price> {
         match side {
             Side::Buy => self.bids.keys().rev().copied().collect(),
             Side::Sell => self.offers.keys().copied().collect(),
@@ -96,16 +126,25 @@ impl TwinBook {
     }
 
     fn find(&mut self, slot: Slot) -> Option<&mut TwinOrder> {
+        if let Some(at) = self.waiting.iter().position(|order| order.slot == slot) {
+            return Some(&mut self.waiting[at]);
+        }
         let (side, price) = *self.places.get(&slot)?;
         self.levels(side).get_mut(&price)?.iter_mut().find(|order| order.slot == slot)
     }
 
     fn add(&mut self, order: TwinOrder) {
+        if order.waits {
+            return self.waiting.push(order);
+        }
         self.places.insert(order.slot, (order.side(), order.price));
         self.levels(order.side()).entry(order.price).or_default().push_back(order);
     }
 
-    fn take_out(&mut self, slot: Slot) -> TwinOrder {
+    pub(super) fn take_out(&mut self, slot: Slot) -> TwinOrder {
+        if let Some(at) = self.waiting.iter().position(|order| order.slot == slot) {
+            return self.waiting.remove(at);
+        }
         let (side, price) = self.places.remove(&slot).expect("an order in the slot");
         let levels = self.levels(side);
         let queue = levels.get_mut(&price).unwrap();
@@ -132,9 +171,11 @@ impl TwinBook {
 #[derive(Clone, Debug)]
 pub struct Twin {
     market: Rc<Market>,
-    books: BTreeMap<TickerId, TwinBook>,
+    pub(super) books: BTreeMap<TickerId, TwinBook>,
     entered: u64,
     said: Vec<(TickerId, Event)>,
+    /// The last trades, and whether they were broken.
+    pub(super) trades: VecDeque<(Event, bool)>,
 }
 
 impl Twin {
@@ -143,10 +184,15 @@ impl Twin {
         let ours = tickers.filter(|ticker| market.tickers[ticker.index()].matcher == matcher);
         Twin {
             market: Rc::new(market.clone()),
-            books: ours.map(|ticker| (ticker, TwinBook::default())).collect(),
+            books: ours.map(|ticker| (ticker, TwinBook::new(&market.tickers[ticker.index()]))).collect(),
             entered: 0,
             said: Vec::new(),
+            trades: VecDeque::new(),
         }
+    }
+
+    pub fn has(&self, ticker: TickerId) -> bool {
+        self.books.contains_key(&ticker)
     }
 
     pub fn book(&self, ticker: TickerId) -> &TwinBook {
@@ -179,13 +225,22 @@ impl Twin {
                     Scope::All => true,
                 });
             }
-            CommandKind::DayStart => self.state(TickerId::ALL, TradingState::Trading),
+            CommandKind::DayStart => self.each(TickerId::ALL, |twin, ticker| {
+                let to = twin.books[&ticker].spec.auction.phase_start;
+                twin.change_phase(ticker, to);
+            }),
             CommandKind::DayEnd => {
                 self.cancel_all(CancelReason::Expired, |_| true);
-                self.state(TickerId::ALL, TradingState::Halted);
+                self.each(TickerId::ALL, |twin, ticker| twin.enter_phase(ticker, Phase::Closed));
             }
-            CommandKind::Halt => self.state(command.ticker, TradingState::Halted),
-            CommandKind::Resume => self.state(command.ticker, TradingState::Trading),
+            CommandKind::Halt | CommandKind::Resume | CommandKind::Phase => {
+                self.each(command.ticker, |twin, ticker| {
+                    let to = twin.phase_after(ticker, command);
+                    twin.change_phase(ticker, to);
+                })
+            }
+            CommandKind::Tick => self.each(TickerId::ALL, Twin::tick),
+            CommandKind::Bust => self.bust(command),
             _ => {}
         }
         if self.said.is_empty() {
@@ -194,14 +249,15 @@ impl Twin {
         std::mem::take(&mut self.said)
     }
 
-    fn say(&mut self, ticker: TickerId, event: Event) {
+    pub(super) fn say(&mut self, ticker: TickerId, event: Event) {
         self.said.push((ticker, event));
     }
 
-    fn state(&mut self, ticker: TickerId, state: TradingState) {
+    /// Does something in one ticker or in all of them.
+    fn each(&mut self, ticker: TickerId, act: impl Fn(&mut Twin, TickerId)) {
         let concerned: Vec<_> =
             self.books.keys().copied().filter(|t| ticker == TickerId::ALL || *t == ticker).collect();
-        concerned.into_iter().for_each(|ticker| self.say(ticker, Event::State { state }));
+        concerned.into_iter().for_each(|ticker| act(self, ticker));
     }
 
     fn next_reference(&mut self, ticker: TickerId) -> OrderReference {
@@ -213,7 +269,7 @@ impl Twin {
     fn enter(&mut self, record: &Sequenced) {
         let command = record.command;
         self.entered += 1;
-        let order = TwinOrder {
+        let mut order = TwinOrder {
             entered: self.entered,
             slot: record.verdict.slot,
             reference: self.next_reference(command.ticker),
@@ -222,21 +278,40 @@ impl Twin {
             display: command.display,
             executed: 0,
             removed: 0,
+            waits: command.cross != b'N',
             command,
         };
+        if order.waits {
+            order.display = Display::Hidden;
+        } else {
+            order.price = self.in_band(&order);
+        }
         let event = Event::Accepted {
             order: order.tag(),
             reference: order.reference,
             quantity: command.quantity,
-            price: command.price,
+            price: order.price,
         };
         self.say(command.ticker, event);
+        if order.waits {
+            return self.rest(order, false);
+        }
         self.trade(order, record, true);
     }
 
-    /// What the order's limit is in trading: a market order's is the verdict's.
-    fn limit(order: &TwinOrder, record: &Sequenced) -> u32 {
-        if order.price == Price::MARKET { record.verdict.limit_price.0 } else { order.price.0 }
+    /// What the order's limit is in trading: a market order's is the verdict's; the band bounds both, and while the ticker
+    /// does not match nothing is within it.
+    fn limit(&self, order: &TwinOrder, record: &Sequenced) -> u32 {
+        let book = &self.books[&order.command.ticker];
+        let limit = if order.price == Price::MARKET { record.verdict.limit_price.0 } else { order.price.0 };
+        let (lower, upper, _) = book.band;
+        match order.side() {
+            Side::Buy if !book.phase.matches() => 0,
+            Side::Sell if !book.phase.matches() => u32::MAX,
+            _ if upper == Price(0) => limit,
+            Side::Buy => limit.min(upper.0),
+            Side::Sell => limit.max(lower.0),
+        }
     }
 
     fn stays(order: &TwinOrder, record: &Sequenced) -> bool {
@@ -246,7 +321,7 @@ impl Twin {
     /// The incoming order trades as far as it can; the rest rests or is cancelled.
     fn trade(&mut self, mut order: TwinOrder, record: &Sequenced, tell_rest: bool) {
         let (ticker, other) = (order.command.ticker, order.side().opposite());
-        let limit = Self::limit(&order, record);
+        let limit = self.limit(&order, record);
         let crosses = self.books[&ticker].first_within(other, limit).is_some();
         if order.command.post_only != 0 && crosses {
             return self.cancel_incoming(order, CancelReason::PostOnly);
@@ -309,7 +384,7 @@ impl Twin {
         self.books.get_mut(&ticker).unwrap().add(order);
     }
 
-    fn is_own(&self, incoming: &TwinOrder, resting: &TwinOrder) -> bool {
+    pub(super) fn is_own(&self, incoming: &TwinOrder, resting: &TwinOrder) -> bool {
         let rule = incoming.command.self_match;
         let firm = |order: &TwinOrder| self.market.accounts[order.command.account.index()].firm;
         let same_account = incoming.command.account == resting.command.account;
@@ -334,7 +409,7 @@ impl Twin {
     }
 
     /// Writes a changed resting order back where it was, or takes it out when nothing is left.
-    fn store(&mut self, order: &TwinOrder) {
+    pub(super) fn store(&mut self, order: &TwinOrder) {
         let book = self.books.get_mut(&order.command.ticker).unwrap();
         if order.leaves == 0 {
             book.take_out(order.slot);
@@ -351,8 +426,8 @@ impl Twin {
             order.executed += quantity;
         }
         let book = self.books.get_mut(&ticker).unwrap();
-        book.matches += 1;
-        let match_number = MatchNumber((book.matches << 16) + u64::from(ticker.0) + 1);
+        book.last = resting.price;
+        let match_number = self.next_match(ticker);
         self.store(&resting);
         let event = Event::Filled {
             resting: resting.tag(),
@@ -366,7 +441,21 @@ impl Twin {
             resting_side: resting.side(),
             displayed: resting.is_shown(),
         };
+        self.keep(event);
         self.say(ticker, event);
+    }
+
+    pub(super) fn keep(&mut self, trade: Event) {
+        self.trades.push_back((trade, false));
+        if self.trades.len() > self.market.trades_kept as usize {
+            self.trades.pop_front();
+        }
+    }
+
+    pub(super) fn next_match(&mut self, ticker: TickerId) -> MatchNumber {
+        let book = self.books.get_mut(&ticker).unwrap();
+        book.matches += 1;
+        MatchNumber((book.matches << 16) + u64::from(ticker.0) + 1)
     }
 
     fn prevent(&mut self, incoming: &mut TwinOrder, mut resting: TwinOrder) {
@@ -433,7 +522,7 @@ impl Twin {
         self.store(&order);
     }
 
-    fn canceled(&mut self, order: &TwinOrder, taken: u32, reason: CancelReason) {
+    pub(super) fn canceled(&mut self, order: &TwinOrder, taken: u32, reason: CancelReason) {
         let event = Event::Canceled {
             order: order.tag(),
             reference: order.reference,
@@ -500,8 +589,9 @@ impl Twin {
         new.reference = self.next_reference(ticker);
         new.leaves = command.quantity.0 - used;
         new.price = command.price;
-        new.display = command.display;
+        new.display = if old.waits { Display::Hidden } else { command.display };
         new.command.user_ref = command.user_ref;
+        new.command.time_in_force = command.time_in_force;
         if command.has_tag(12) {
             new.command.post_only = command.post_only;
         }
@@ -514,9 +604,12 @@ impl Twin {
         if command.has_tag(30) {
             new.command.self_match_group = command.self_match_group;
         }
-        let limit = Self::limit(&new, record);
+        if !old.waits {
+            new.price = self.in_band(&new);
+        }
+        let limit = self.limit(&new, record);
         let crosses = self.books[&ticker].first_within(new.side().opposite(), limit).is_some();
-        let rests = Self::stays(&new, record) && !crosses;
+        let rests = old.waits || Self::stays(&new, record) && !crosses;
         let event = Event::Replaced {
             order: new.tag(),
             original: old.command.user_ref,
@@ -533,12 +626,15 @@ impl Twin {
             rests,
         };
         self.say(ticker, event);
+        if old.waits {
+            return self.rest(new, false);
+        }
         self.trade(new, record, !rests);
     }
 
     /// Cancels what `takes` accepts: session by session, oldest first.
-    fn cancel_all(&mut self, reason: CancelReason, takes: impl Fn(&TwinOrder) -> bool) {
-        let both = |book: &TwinBook| [book.orders(Side::Buy), book.orders(Side::Sell)].concat();
+    pub(super) fn cancel_all(&mut self, reason: CancelReason, takes: impl Fn(&TwinOrder) -> bool) {
+        let both = |book: &TwinBook| [book.orders(Side::Buy), book.orders(Side::Sell), book.waiting.clone()].concat();
         let mut orders: Vec<_> = self.books.values().flat_map(both).filter(takes).collect();
         orders.sort_by_key(|order| (order.command.session, order.entered));
         for order in orders {

@@ -12,10 +12,10 @@
 //! taking an order out of the head, the middle or the tail is the same straight code: which of the three it is, is
 //! random, and would be guessed wrong often.
 
-use super::order::Order;
+use super::order::{CONTINUOUS, Order};
 use crate::types::{
     AccountId, Channel, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, SessionId, SideCode, Slot,
-    TickerId, UserRef,
+    TickerId, TimeInForce, UserRef,
 };
 use core::hint::{black_box, select_unpredictable};
 
@@ -195,15 +195,18 @@ impl Arena {
     }
 }
 
+/// The name of no order.
+pub(super) const NOBODY: OrderTag = OrderTag {
+    slot: Slot::NONE,
+    user_ref: UserRef(0),
+    session: SessionId::VENUE,
+    account: AccountId::NONE,
+    channel: Channel::NONE,
+};
+
 /// A free entry.
 const FREE: Order = Order {
-    tag: OrderTag {
-        slot: Slot::NONE,
-        user_ref: UserRef(0),
-        session: SessionId::VENUE,
-        account: AccountId::NONE,
-        channel: Channel::NONE,
-    },
+    tag: NOBODY,
     reference: OrderReference(0),
     price: Price(0),
     rank: 0,
@@ -217,4 +220,7 @@ const FREE: Order = Order {
     side_code: SideCode::Buy,
     display: Display::Anonymous,
     post_only: false,
+    time_in_force: TimeInForce::Day,
+    shelf: CONTINUOUS,
+    queue: 0,
 };

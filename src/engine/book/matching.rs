@@ -12,7 +12,8 @@ use super::ladder::Place;
 use super::order::Order;
 use super::self_match::is_own;
 use super::shard::{Shard, Work};
-use crate::types::{CancelReason, Event, Quantity, Sequenced, Slot, TimeInForce};
+use super::trades::Trade;
+use crate::types::{CancelReason, Event, Price, Quantity, Sequenced, Slot, TimeInForce};
 
 /// Most events between two checks for room: two of a prevented trade, and the end of the incoming order.
 const STEP_EVENTS_MAX: usize = 3;
@@ -42,6 +43,8 @@ enum Met {
 /// How far an order reaches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
+    /// Its limit: that of the request, or the bound of the price band.
+    pub price: Price,
     /// Rank of its limit on its own side.
     pub rank: Rank,
     /// First rank of the other side that is too dear.
@@ -64,8 +67,10 @@ impl Shard {
         let rank = book.scale.rank(side, command.price);
         let ticks = book.scale.ticks();
         let crosses = book.side(side.opposite()).best() < ticks.wrapping_sub(rank);
-        // A market order's rank is off the ladder.
-        if rank >= ticks || crosses || command.time_in_force == TimeInForce::ImmediateOrCancel {
+        let lane = book.reaches.lanes[side.index()];
+        // Off the lane: a market order, or a limit beyond the price band.
+        let straight = rank.wrapping_sub(lane.first) < lane.span;
+        if !straight || crosses || command.time_in_force == TimeInForce::ImmediateOrCancel || command.is_cross() {
             return self.enter_taker(record, out);
         }
         let reference = book.numbers.next_reference();
@@ -86,12 +91,15 @@ impl Shard {
     #[inline(never)]
     fn enter_taker(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
         let (command, slot) = (&record.command, record.verdict.slot);
+        if command.is_cross() {
+            return self.enter_cross(record, out);
+        }
         let book = &mut self.books[command.ticker.index()];
-        let Reach { rank, walk_end, stays, .. } = book.reach(command.side.side(), record);
+        let Reach { price, rank, walk_end, stays, .. } = book.reach(command.side.side(), record);
         let reference = book.numbers.next_reference();
-        let (order, price, quantity) = (Order::tag_of(command, slot), command.price, command.quantity);
+        let (order, quantity) = (Order::tag_of(command, slot), command.quantity);
         out.push(command.ticker, Event::Accepted { order, reference, quantity, price });
-        let order = Order::entered(command, slot, reference, rank);
+        let order = Order { price, ..Order::entered(command, slot, reference, rank) };
         self.take(&mut Taker { order, walk_end, stays, replaced: false }, command.min_quantity, out)
     }
 
@@ -134,7 +142,7 @@ impl Shard {
 
     /// Fills the taker from the best resting orders, one after the other, until something else is to be done.
     fn fill(&mut self, taker: &mut Taker, out: &mut Events) -> Met {
-        let Shard { arena: Arena { orders, chains, sessions }, books, firms, .. } = self;
+        let Shard { arena: Arena { orders, chains, sessions }, books, firms, trades, .. } = self;
         let resting_side = taker.order.side().opposite();
         let book = &mut books[taker.order.ticker.index()];
         let ladder = &mut book.sides[resting_side.index()];
@@ -151,12 +159,15 @@ impl Shard {
             let quantity = taker.order.leaves.min(resting.leaves);
             taker.order.execute(quantity);
             resting.execute(quantity);
+            let (match_number, price) = (book.numbers.next_match(), resting.price);
+            book.last = price;
+            trades.push(Trade::filled(&taker.order, resting, match_number, quantity));
             let event = Event::Filled {
                 resting: resting.tag,
                 incoming: taker.order.tag,
                 reference: resting.reference,
-                match_number: book.numbers.next_match(),
-                price: resting.price,
+                match_number,
+                price,
                 quantity,
                 resting_leaves: resting.leaves,
                 incoming_leaves: taker.order.leaves,

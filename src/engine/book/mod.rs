@@ -15,27 +15,36 @@
 //! best level is always the lowest rank, a sweep always walks up, and matching needs no branch on the side, which the
 //! processor could not predict.
 //!
+//! **Auctions.** While a ticker does not match, both sides may have orders at one price: that is why each side has its own
+//! ladder although continuous trading never uses a tick on both. Orders for a cross stand on a second pair ([`cross_orders`]);
+//! a change of phase ([`phases`]) finds the one price ([`uncross`]) and trades at it ([`cross`]).
+//!
 //! **Bounded turns.** A record may cause any number of events (a sweep, a mass cancel). `execute` fills its buffer, answers
 //! [`Progress::More`], and `resume` goes on from there. No other record may come between.
 //!
 //! **Room for what is not served yet.** A reserve order keeps its hidden remainder in a side table by slot, and refills
 //! where [`matching`] sees its shown part end. Stops rest in a second pair of ladders whose ranks are trigger prices, walked
-//! by the same code when a trade moves the last price. Pegs are a queue a ticker re-ranked when the best moves. An auction
-//! needs both sides at one price: that is why each side has its own ladder although continuous trading never uses a tick
-//! on both. Only the fields of [`order::Order`] are full: what a new kind needs beside them goes into a table by slot.
+//! by the same code when a trade moves the last price. Pegs are a queue a ticker re-ranked when the best moves. Only the fields of [`order::Order`] are full: what a new kind needs beside them goes into a table by slot.
 
 mod arena;
+mod bands;
+mod cross;
+mod cross_orders;
 mod events;
 mod ladder;
 mod lookahead;
 mod mass;
 mod matching;
+mod noii;
 mod occupancy;
 mod order;
+mod phases;
 mod requests;
 mod scale;
 mod self_match;
 mod shard;
+mod trades;
+mod uncross;
 mod view;
 
 pub use events::{EVENTS_MAX, Events, Progress};

@@ -6,7 +6,7 @@
 use super::arena::Rank;
 use super::ladder::Place;
 use crate::types::{
-    Command, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, Side, SideCode, Slot, TickerId,
+    Command, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, Side, SideCode, Slot, TickerId, TimeInForce,
 };
 
 /// An order, in the arena or on its way in.
@@ -36,7 +36,17 @@ pub(super) struct Order {
     /// Group of the self-match rule, spaces for none.
     pub self_match_group: [u8; 2],
     pub post_only: bool,
+    pub time_in_force: TimeInForce,
+    /// Which pair of ladders it stands on: [`CONTINUOUS`] or [`FOR_CROSS`].
+    pub shelf: u8,
+    /// Which queue of its level: 0 before 1.
+    pub queue: u8,
 }
+
+/// The ladders of continuous trading.
+pub(super) const CONTINUOUS: u8 = 0;
+/// The ladders of orders for a cross.
+pub(super) const FOR_CROSS: u8 = 2;
 
 const _: () = assert!(size_of::<Order>() == 64 && align_of::<Order>() == 64, "an order is one cache line");
 
@@ -59,6 +69,9 @@ impl Order {
             side_code: command.side,
             display: command.display,
             post_only: command.post_only != 0,
+            time_in_force: command.time_in_force,
+            shelf: CONTINUOUS,
+            queue: u8::from(!command.display.is_shown()),
         }
     }
 
@@ -82,7 +95,14 @@ impl Order {
     /// Where it stands.
     #[inline]
     pub fn place(&self) -> Place {
-        Place { rank: self.rank, shown: self.is_shown(), open: self.leaves.0 }
+        Place { rank: self.rank, shown: self.queue == 0, open: self.leaves.0 }
+    }
+
+    /// Which of its book's ladders it stands on.
+    #[inline]
+    pub fn ladder(&self) -> usize {
+        // Two bits, so that the compiler sees it cannot leave the four ladders.
+        (self.side().index() + usize::from(self.shelf)) & 3
     }
 
     #[inline]

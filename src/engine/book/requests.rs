@@ -6,7 +6,7 @@
 use super::arena::Arena;
 use super::events::{Events, Progress};
 use super::matching::Taker;
-use super::order::Order;
+use super::order::{CONTINUOUS, Order};
 use super::shard::{Shard, nothing};
 use crate::types::{CancelReason, Command, Event, Quantity, Sequenced, Slot, TimeInForce};
 
@@ -53,7 +53,7 @@ impl Shard {
     pub(super) fn cancel_whole(&mut self, slot: Slot, reason: CancelReason, out: &mut Events) {
         let Arena { orders, chains, sessions } = &mut self.arena;
         let order = &mut orders[slot.index()];
-        let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
         ladder.leave(chains, &mut sessions[order.tag.session.index()], order.place(), slot);
         out.push(order.ticker, canceled(order, order.leaves, Quantity(0), reason));
         order.leaves = Quantity(0);
@@ -107,6 +107,9 @@ impl Shard {
             return Progress::Done;
         }
         let before = *old;
+        if before.shelf != CONTINUOUS {
+            return self.replace_cross(&before, command, out);
+        }
         let side = before.side();
         let Arena { orders, chains, .. } = &mut self.arena;
         let book = &mut self.books[before.ticker.index()];
@@ -115,6 +118,7 @@ impl Shard {
         ladder.unlink(chains, before.place(), slot);
         let order = &mut orders[slot.index()];
         change(order, command);
+        order.price = reach.price;
         order.leaves = Quantity(command.quantity.0 - used);
         order.reference = book.numbers.next_reference();
         order.rank = reach.rank;
@@ -137,24 +141,26 @@ impl Shard {
     /// Takes a resting order, as it was, out of its level, its entry and its session's list.
     pub(super) fn take_out(&mut self, order: &Order) {
         let Arena { orders, chains, sessions } = &mut self.arena;
-        let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
         ladder.leave(chains, &mut sessions[order.tag.session.index()], order.place(), order.tag.slot);
         orders[order.tag.slot.index()].leaves = Quantity(0);
     }
 
     /// Takes shares of a resting order off its level.
     pub(super) fn reduce_level(&mut self, order: &Order, taken: Quantity) {
-        let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
-        ladder.reduce(order.rank, order.is_shown(), taken.0);
+        let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
+        ladder.reduce(order.rank, order.place().shown, taken.0);
     }
 }
 
 /// Writes what the Replace changes; what it does not name stays.
 #[inline(always)]
-fn change(order: &mut Order, command: &Command) {
+pub(super) fn change(order: &mut Order, command: &Command) {
     order.tag.user_ref = command.user_ref;
     order.price = command.price;
+    order.time_in_force = command.time_in_force;
     order.display = command.display;
+    order.queue = if order.shelf == CONTINUOUS { u8::from(!command.display.is_shown()) } else { order.queue };
     // Most carry none of them.
     if command.tags & TAGS_KEPT == 0 {
         return;
@@ -202,7 +208,7 @@ fn canceled(order: &Order, quantity: Quantity, leaves: Quantity, reason: CancelR
 
 /// Both faces of a replaced order.
 #[inline]
-fn replaced(old: &Order, new: &Order, rests: bool) -> Event {
+pub(super) fn replaced(old: &Order, new: &Order, rests: bool) -> Event {
     Event::Replaced {
         order: new.tag,
         original: old.tag.user_ref,

@@ -22,6 +22,17 @@ pub(super) fn is_own(incoming: &Order, resting: &Order, firms: &[Firm]) -> bool 
     same_owner && (any_group || incoming.self_match_group == resting.self_match_group)
 }
 
+/// What a rule takes off the resting and off the incoming order.
+pub(super) fn taken_off(mode: SelfMatchMode, resting: Quantity, incoming: Quantity) -> (Quantity, Quantity) {
+    match mode {
+        SelfMatchMode::CancelNewest => (Quantity(0), incoming),
+        SelfMatchMode::CancelOldest => (resting, Quantity(0)),
+        SelfMatchMode::CancelBoth => (resting, incoming),
+        SelfMatchMode::Decrement => (resting.min(incoming), resting.min(incoming)),
+        SelfMatchMode::Off => unreachable!("without a rule no order is an own order"),
+    }
+}
+
 impl Shard {
     /// Self-match prevention: what the rule takes off the resting order, then what it takes off the taker.
     #[cold]
@@ -30,13 +41,7 @@ impl Shard {
         let ticker = taker.order.ticker;
         let resting = &mut self.arena.orders[slot.index()];
         let prevented = taker.order.leaves.min(resting.leaves);
-        let (off_resting, off_taker) = match taker.order.self_match.mode {
-            SelfMatchMode::CancelNewest => (Quantity(0), taker.order.leaves),
-            SelfMatchMode::CancelOldest => (resting.leaves, Quantity(0)),
-            SelfMatchMode::CancelBoth => (resting.leaves, taker.order.leaves),
-            SelfMatchMode::Decrement => (prevented, prevented),
-            SelfMatchMode::Off => unreachable!("without a rule no order is an own order"),
-        };
+        let (off_resting, off_taker) = taken_off(taker.order.self_match.mode, resting.leaves, taker.order.leaves);
         let execution_price = resting.price;
         if !off_resting.is_zero() {
             let before = *resting;

@@ -1,14 +1,19 @@
 //! A shard: the books of one matcher, what is under way in them, and which request goes where.
 
 use super::arena::Arena;
+use super::bands::{Band, Reaches};
 use super::events::{Events, Progress};
 use super::ladder::{Ladder, TICKS_MAX};
-use super::mass::{StateWalk, Walk};
+use super::mass::Walk;
 use super::matching::{Reach, Taker};
+use super::noii::TickWalk;
+use super::order::FOR_CROSS;
+use super::phases::PhaseWalk;
 use super::scale::Scale;
+use super::trades::{BustWalk, Trades};
 use crate::types::{
-    AccountId, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, OrderReference, Sequenced, Side, TickerId,
-    TickerSpec, TimeInForce, TradingState,
+    AccountId, AuctionSpec, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, OrderReference, Phase, Price,
+    Sequenced, Side, TickerId, TickerSpec, TimeInForce,
 };
 use core::fmt;
 
@@ -71,19 +76,45 @@ impl Numbers {
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     pub scale: Scale,
-    pub sides: [Ladder; 2],
+    /// Bids and offers; then those that wait for a cross.
+    pub sides: [Ladder; 4],
+    /// What orders read of phase and band.
+    pub reaches: Reaches,
     pub numbers: Numbers,
+    /// Price of the last trade, before it the reference of the configuration.
+    pub last: Price,
     /// Whether the ticker belongs to this shard. Entries of others are there only so that a ticker is its index.
     pub ours: bool,
-    pub state: TradingState,
+    pub phase: Phase,
+    pub spec: AuctionSpec,
+    pub band: Band,
+    /// Price of the last cross, before it the reference of the configuration.
+    pub static_reference: Price,
 }
 
 impl Book {
-    fn new(scale: Scale, locate: u16, ours: bool) -> Book {
+    fn new(scale: Scale, spec: &TickerSpec, locate: u16, ours: bool) -> Book {
         let ticks = if ours { scale.ticks() } else { 0 };
-        let sides = [Ladder::new(ticks), Ladder::new(ticks)];
-        let numbers = Numbers { references: 0, matches: 0, locate };
-        Book { scale, sides, numbers, ours, state: TradingState::Trading }
+        let waiting = if ours && spec.auction.cross_orders { ticks + 1 } else { 0 };
+        let (phase, band) = (spec.auction.phase_start, Band::NONE);
+        Book {
+            scale,
+            sides: [ticks, ticks, waiting, waiting].map(Ladder::new),
+            reaches: Reaches::new(&scale, band, phase.matches()),
+            numbers: Numbers { references: 0, matches: 0, locate },
+            last: spec.reference,
+            ours,
+            phase,
+            spec: spec.auction,
+            band,
+            static_reference: spec.reference,
+        }
+    }
+
+    /// Orders of a side that wait for a cross.
+    #[inline]
+    pub fn for_cross(&self, side: Side) -> &Ladder {
+        &self.sides[side.index() + usize::from(FOR_CROSS)]
     }
 
     #[inline]
@@ -94,15 +125,20 @@ impl Book {
     /// How far an order of `side` with the record's price and time in force reaches now.
     #[inline]
     pub fn reach(&self, side: Side, record: &Sequenced) -> Reach {
-        let command = &record.command;
-        let (rank, walk_end) = if command.price.is_market() {
-            (0, self.scale.walk_end_of(side, record.verdict.limit_price))
+        let (command, reaches, at) = (&record.command, &self.reaches, side.index());
+        let first = reaches.lanes[at].first;
+        let (price, rank, walk_end) = if command.price.is_market() {
+            (command.price, 0, self.scale.walk_end_of(side, record.verdict.limit_price))
         } else {
             let rank = self.scale.rank(side, command.price);
-            (rank, self.scale.walk_end(rank))
+            let price = if rank < first { self.scale.price(side, first) } else { command.price };
+            let rank = rank.max(first);
+            (price, rank, self.scale.walk_end(rank))
         };
+        let walk_end = walk_end.min(reaches.walk_max[at]);
         let stays = !command.price.is_market() & (command.time_in_force != TimeInForce::ImmediateOrCancel);
-        Reach { rank, walk_end, stays, rests: stays & (self.side(side.opposite()).best() >= walk_end) }
+        let rests = stays & (self.side(side.opposite()).best() >= walk_end);
+        Reach { price, rank, walk_end, stays, rests }
     }
 }
 
@@ -120,7 +156,9 @@ pub(super) enum Work {
     None,
     Sweep(Taker),
     Cancel(Walk),
-    State(StateWalk),
+    Phases(PhaseWalk),
+    Tick(TickWalk),
+    Bust(BustWalk),
 }
 
 /// The books of one matcher. See the module for how it works.
@@ -133,6 +171,7 @@ pub struct Shard {
     pub(super) firms: Box<[Firm]>,
     /// By session.
     pub(super) owners: Box<[Owner]>,
+    pub(super) trades: Trades,
     pub(super) work: Work,
 }
 
@@ -147,7 +186,9 @@ impl Shard {
             .into_iter()
             .zip(&market.tickers)
             .enumerate()
-            .map(|(index, (scale, spec))| Book::new(scale, TickerId(index as u16).locate(), spec.matcher == matcher))
+            .map(|(index, (scale, spec))| {
+                Book::new(scale, spec, TickerId(index as u16).locate(), spec.matcher == matcher)
+            })
             .collect();
         let owners =
             market.sessions.iter().map(|s| Owner { account: s.account, firm: market.accounts[s.account.index()].firm });
@@ -156,6 +197,7 @@ impl Shard {
             books,
             firms: market.accounts.iter().map(|a| a.firm).collect(),
             owners: owners.collect(),
+            trades: Trades::new(market.trades_kept),
             work: Work::None,
         })
     }
@@ -167,7 +209,9 @@ impl Shard {
         };
         let scales = market.tickers.iter().enumerate().map(scale).collect::<Result<Vec<_>, _>>()?;
         let of_matcher = scales.iter().zip(&market.tickers).filter(|(_, spec)| spec.matcher == matcher);
-        let ticks = of_matcher.map(|(scale, _)| u64::from(scale.ticks())).sum();
+        // Orders that wait for a cross have a second pair of ladders.
+        let pairs = |spec: &TickerSpec| 1 + u64::from(spec.auction.cross_orders);
+        let ticks = of_matcher.map(|(scale, spec)| u64::from(scale.ticks()) * pairs(spec)).sum();
         if ticks > TICKS_MAX as u64 { Err(ShardFault::TooManyTicks { ticks }) } else { Ok(scales) }
     }
 
@@ -204,18 +248,18 @@ impl Shard {
             CommandKind::SessionLost => self.walk(Walk::session_lost(command), out),
             CommandKind::KillOn => self.walk(Walk::kill(command, self.owners.len()), out),
             CommandKind::DayEnd => self.walk(Walk::day_end(self.owners.len()), out),
-            CommandKind::DayStart => self.states(StateWalk::new(TickerId::ALL, TradingState::Trading), out),
-            CommandKind::Halt => self.states(StateWalk::new(command.ticker, TradingState::Halted), out),
-            CommandKind::Resume => self.states(StateWalk::new(command.ticker, TradingState::Trading), out),
+            CommandKind::DayStart => self.phases(PhaseWalk::START, out),
+            CommandKind::Halt | CommandKind::Resume | CommandKind::Phase => {
+                self.phases(PhaseWalk::record(command), out)
+            }
+            CommandKind::Tick => self.tick(TickWalk::NEW, out),
+            CommandKind::Bust => self.bust(BustWalk::new(command.ticker, command.value), out),
             CommandKind::DisableEntry
             | CommandKind::EnableEntry
             | CommandKind::AccountQuery
             | CommandKind::KillOff
             | CommandKind::SetLimit
-            | CommandKind::StateDigest
-            | CommandKind::Phase
-            | CommandKind::Tick
-            | CommandKind::Bust => nothing(command.ticker, out),
+            | CommandKind::StateDigest => nothing(command.ticker, out),
         }
     }
 
@@ -226,7 +270,9 @@ impl Shard {
             Work::None => Progress::Done,
             Work::Sweep(mut taker) => self.sweep(&mut taker, out),
             Work::Cancel(walk) => self.walk(walk, out),
-            Work::State(walk) => self.states(walk, out),
+            Work::Phases(walk) => self.phases(walk, out),
+            Work::Tick(walk) => self.tick(walk, out),
+            Work::Bust(walk) => self.bust(walk, out),
         }
     }
 }
