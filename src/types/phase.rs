@@ -3,7 +3,12 @@
 //! Both keep the phase of each ticker and change it by the same records, so that a verdict and the book it meets never
 //! disagree. An auction runs when a record takes a ticker from a phase without matching to one with it, and at the close.
 
-use super::{Command, CommandKind, CrossKind, Phase, TradingState};
+use super::{ClientOrderId, Command, CommandKind, CrossKind, Phase, TradingState};
+
+/// Author of the records that the trading calendar makes. Their `value` holds the second they were due above the letter.
+pub const CALENDAR: ClientOrderId = ClientOrderId(*b"CALENDAR      ");
+/// Author of the records by which a price band pauses a ticker and lets it go on.
+pub const BAND: ClientOrderId = ClientOrderId(*b"BAND          ");
 
 /// What happens when a ticker goes from one phase to another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

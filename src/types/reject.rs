@@ -109,8 +109,6 @@ rejects! {
     InvalidImbalanceOnly = 0x0126, "invalid imbalance-only order";
     /// Nothing was traded under this match number that could be broken.
     UnknownTrade = 0x0127, "no such trade";
-    /// An amount of this order could be larger than amounts may be.
-    AmountOverflow = 0x0128, "amount too large";
     /// The operator stopped the ticker; the calendar does not start it.
     StoppedByOperator = 0x0129, "stopped by the operator";
 }
@@ -130,7 +128,6 @@ impl Reject {
             Reject::NoOpening | Reject::NoClosing | Reject::CrossNotServed | Reject::InvalidImbalanceOnly => {
                 Reject::InvalidCross.code()
             }
-            Reject::AmountOverflow => 0x001F,
             other => other.code(),
         }
     }

@@ -4,9 +4,9 @@
 use crate::venue::Venue;
 use pitlane::engine::oms::{Decision, IgnoreCause, Oms, Route};
 use pitlane::types::{
-    AccountId, AccountSpec, Command, CommandKind, Fees, Firm, Limit, Limits, Market, MatcherId, Money, Nanos, Number,
-    Outcome, Price, Quantity, Reject, SelfMatch, Sequenced, SessionId, SessionSpec, SideCode, Symbol, TickerId,
-    TickerSpec, UserRef, Verdict,
+    AccountId, AccountSpec, AuctionSpec, Command, CommandKind, Fees, Firm, Limit, Limits, Market, MatcherId, Money,
+    Nanos, Number, Outcome, Price, Quantity, Reject, SelfMatch, Sequenced, SessionId, SessionSpec, SideCode, Symbol,
+    TickerId, TickerSpec, UserRef, Verdict,
 };
 use std::collections::VecDeque;
 

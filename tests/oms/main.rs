@@ -4,10 +4,12 @@
 //! matchers follow; the real matchers ([`shards`]) take its place once. [`desk`] ties both together the way the sequencer does, with events as late as a test likes.
 
 mod checks;
+mod crosses;
 mod desk;
 mod interleaving;
 mod money;
 mod numbers;
+mod phases;
 mod replaces;
 mod shards;
 mod switches;

@@ -77,9 +77,13 @@ impl Oms {
                 let known = self.risk.has_account(command.account) && command.limit != Limit::None;
                 if known { ACCEPT } else { refuse(Reject::Other) }
             }
-            // Not served yet.
-            CommandKind::Phase | CommandKind::Tick | CommandKind::Bust => refuse(Reject::NotServed),
-            CommandKind::SessionLost | CommandKind::DayStart | CommandKind::DayEnd | CommandKind::StateDigest => ACCEPT,
+            CommandKind::Phase => self.decide_phase(command),
+            CommandKind::Bust => self.decide_bust(command),
+            CommandKind::SessionLost
+            | CommandKind::Tick
+            | CommandKind::DayStart
+            | CommandKind::DayEnd
+            | CommandKind::StateDigest => ACCEPT,
         }
     }
 
@@ -148,6 +152,7 @@ impl Oms {
         };
         let (order, session) = (self.orders.at(place), self.session(command));
         (command.ticker, command.capacity) = (order.ticker, order.capacity);
+        order.name_cross(command);
         let request = Request {
             command,
             entry_enabled: session.entry_enabled,
@@ -211,6 +216,22 @@ impl Oms {
 
     fn decide_halt(&self, command: &Command) -> Decision {
         if self.is_ticker(command.ticker) { ACCEPT } else { refuse(Reject::InvalidSymbol) }
+    }
+
+    fn decide_phase(&self, command: &Command) -> Decision {
+        if !self.is_ticker(command.ticker) {
+            return refuse(Reject::InvalidSymbol);
+        }
+        self.risk.may_enter(command).map_or_else(refuse, |()| ACCEPT)
+    }
+
+    /// The number of a match names its ticker; whether it is still remembered only the books know.
+    fn decide_bust(&self, command: &Command) -> Decision {
+        if self.risk.matcher(command.ticker).is_none() {
+            return refuse(Reject::InvalidSymbol);
+        }
+        let is_of_ticker = command.value as u16 == command.ticker.locate() && command.value >> 16 != 0;
+        if is_of_ticker { ACCEPT } else { refuse(Reject::UnknownTrade) }
     }
 
     fn decide_kill(&self, command: &Command) -> Decision {
