@@ -36,7 +36,7 @@ const LOOK_NS: u64 = 50_000;
 const STOP_TURNS_MAX: usize = 1 << 14;
 
 /// How long what was taken may wait for a good moment, in turns: no clock has to be read for it. An idle turn of a
-/// shared thread takes some 50 ns, one with an order some 500.
+/// shared thread takes some 25 ns, one with an order some 300.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hold {
     /// Turns without a new fact after which it is sent: nobody is in the middle of something.
@@ -50,7 +50,7 @@ impl Hold {
     pub const NONE: Hold = Hold { quiet: 0, turns_max: 0 };
     /// For a feed that takes turns with the stages that answer clients: about a microsecond of quiet, and at most some
     /// ten to fifty under a stream of orders too thin to fill a datagram.
-    pub const SHARED: Hold = Hold { quiet: 24, turns_max: 256 };
+    pub const SHARED: Hold = Hold { quiet: 48, turns_max: 512 };
 }
 
 /// Where and how the feed goes out.
