@@ -70,6 +70,8 @@ impl Exchange {
         let names = stages::hot_names(config.market.matchers);
         let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
         let stages = Stages::build(&config, &plan)?;
+        Closing::forget(directory)
+            .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
         let Stages { hot, cold, stop, closed, committed, delivered, ends, endpoints, .. } = stages;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
