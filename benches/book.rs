@@ -23,6 +23,7 @@ mod support;
 
 use criterion::Criterion;
 use pitlane::engine::book::{Events, Progress, Shard};
+use pitlane::runtime::prefetch::fetch;
 use pitlane::types::*;
 use script::{ADDING, Mix, QUOTING, Script, script};
 use std::hint::black_box;
@@ -82,17 +83,6 @@ impl Book for Ahead {
             self.0.play(&batch[at]);
         }
     }
-}
-
-/// Asks for a line of memory.
-#[inline]
-#[allow(unsafe_code)]
-fn fetch(line: *const u8) {
-    // SAFETY: a prefetch is a hint; it faults on no address.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast())
-    };
 }
 
 impl Book for Twin {
