@@ -75,6 +75,12 @@ impl Lookup {
         }
     }
 
+    /// The first entry that a search for the key looks at.
+    #[inline]
+    pub(super) fn line(&self, key: Key) -> *const u8 {
+        core::ptr::from_ref(&self.entries[self.home(key.0)]).cast()
+    }
+
     /// Adds a key that is not there.
     #[inline]
     pub(super) fn insert(&mut self, key: Key, place: Place) {
