@@ -5,7 +5,10 @@
 //! fault never starts. After start the values are passed on by value and do not change: what may change while
 //! trading goes on (limits, halts, switches) changes by sequenced records.
 
+mod calendar;
 mod reader;
+
+pub use calendar::CalendarEntry;
 
 use crate::types::{
     AccountId, AccountSpec, AuctionSpec, Fees, Firm, Limits, Market, MatcherId, Phase, Price, Quantity, SelfMatch,
@@ -65,6 +68,11 @@ pub struct Config {
     pub password_hashes: Vec<String>,
     /// Where the log and the sockets live.
     pub directory: PathBuf,
+    /// Milliseconds between two records of passing time, which orders with an expiry, imbalances and price bands
+    /// wait for; 0 makes none.
+    pub tick_ms: u32,
+    /// Which phase begins when.
+    pub calendar: Vec<CalendarEntry>,
     /// Which thread runs what.
     pub threads: Threads,
     /// Log.
@@ -233,8 +241,10 @@ fn read_config(root: &Section<'_, '_>) -> Config {
     let matchers = partition.integer("matchers", 1..=64, 1) as u16;
     let orders_max = partition.integer("orders_max", 1_024..=1 << 27, 1 << 20) as u32;
     let trades_kept = partition.integer("trades_kept", 1..=1 << 24, 1 << 16) as u32;
+    let tick_ms = partition.integer("tick_ms", 0..=60_000, 1_000) as u32;
     partition.finish();
-    let tickers = read_tickers(root, matchers);
+    let mut tickers = read_tickers(root, matchers);
+    let calendar = calendar::read_calendar(root, &mut tickers);
     let accounts = read_accounts(root);
     let (sessions, password_hashes) = read_logins(root, &accounts);
     Config {
@@ -249,6 +259,8 @@ fn read_config(root: &Section<'_, '_>) -> Config {
         },
         password_hashes,
         directory,
+        tick_ms,
+        calendar,
         threads: read_threads(root),
         journal: read_journal(root),
         gateway: read_gateway(root),
@@ -308,7 +320,7 @@ pub const PHASES: &[(&str, Phase)] = &[
 
 fn read_auction(section: &Section<'_, '_>) -> AuctionSpec {
     let default = AuctionSpec::default();
-    // A day that a calendar opens starts closed; the reader of the calendar sees to that.
+    // A day that a calendar opens starts closed: see there.
     AuctionSpec {
         cross_orders: section.switch("cross_orders", default.cross_orders),
         phase_start: section.word("phase_at_start", PHASES, default.phase_start),

@@ -8,7 +8,17 @@
 //! Nothing is taken while a link ahead or the log has no room, so that a command popped here is always carried
 //! through: nothing is dropped and nothing blocks. The commit mark moves as soon as the record is in the log, which
 //! outlives the process; safer promises move it from elsewhere.
+//!
+//! Time that passes is a record too: [`Timer`] makes them, [`Calendar`] those that begin a phase, and price bands pause
+//! tickers by records like an operator. Replay reads them like all others and makes none.
 
+mod calendar;
+mod timer;
+
+pub use calendar::Calendar;
+pub use timer::Timer;
+
+use crate::config::CalendarEntry;
 use crate::engine::oms::{AccountView, Decision, Oms, Position, Route};
 use crate::journal::LogWriter;
 use crate::runtime::agent::Agent;
@@ -54,6 +64,10 @@ pub struct SequencerLinks {
     pub pages_wanted: Receiver<AccountId>,
     /// The answers: a page for each ticker.
     pub pages: Sender<AccountPage>,
+    /// Makes the records of passing time.
+    pub timer: Timer,
+    /// Which phase begins when.
+    pub calendar: Vec<CalendarEntry>,
 }
 
 /// An account and one of its positions, as the OMS has them.
@@ -106,6 +120,9 @@ pub struct Sequencer<T> {
     number: Number,
     market_digest: u64,
     tickers: u16,
+    calendar: Calendar,
+    /// Bands moved since they were last asked what is due.
+    bands_moved: bool,
     links: SequencerLinks,
     counters: SequencerCounters,
 }
@@ -116,7 +133,7 @@ impl<T: TimeSource> Sequencer<T> {
     pub fn new(
         oms: Oms,
         log: LogWriter,
-        time: T,
+        mut time: T,
         last: (Number, Nanos),
         market: &Market,
         links: SequencerLinks,
@@ -125,7 +142,20 @@ impl<T: TimeSource> Sequencer<T> {
         let (number, last_time) = last;
         let market_digest = crate::engine::digest::of_market(market);
         let tickers = market.tickers.len() as u16;
-        Sequencer { oms, log, time, last_time, number, market_digest, tickers, links, counters }
+        let calendar = Calendar::new(&links.calendar, market, oms.calendar(), time.now());
+        Sequencer {
+            oms,
+            log,
+            time,
+            last_time,
+            number,
+            market_digest,
+            tickers,
+            calendar,
+            bands_moved: false,
+            links,
+            counters,
+        }
     }
 
     fn apply_outcomes(&mut self) -> usize {
@@ -196,9 +226,45 @@ impl<T: TimeSource> Sequencer<T> {
         if !verdict.is_accepted() {
             self.counters.refused.add(1);
         }
-        if command.session == SessionId::VENUE {
+        // Nobody asked for a Tick.
+        if command.session == SessionId::VENUE && command.kind != CommandKind::Tick {
             self.echo(record);
         }
+    }
+
+    /// Makes the record of passing time when it is due and can be taken; else a later turn does.
+    #[cold]
+    fn tick(&mut self) -> usize {
+        if self.number == Number(0) || !self.has_room() || self.log.free_records() == 0 {
+            return 0;
+        }
+        let now = self.time.now();
+        let Some(command) = self.due(now) else { return 0 };
+        self.decide(command);
+        1
+    }
+
+    /// The next record that time alone makes: the calendar first, then what price bands ask for since the last Tick.
+    fn due(&mut self, now: Nanos) -> Option<Command> {
+        if self.oms.day_ended() {
+            return None;
+        }
+        if let Some(command) = self.calendar.due(now) {
+            return Some(command);
+        }
+        if core::mem::take(&mut self.bands_moved)
+            && let Some((ticker, phase)) = self.oms.band_due(now)
+        {
+            // There may be more of them.
+            self.bands_moved = true;
+            let mut command = Command::new(CommandKind::Phase);
+            (command.ticker, command.value) = (ticker, u64::from(phase.letter()));
+            command.client_order_id = crate::types::phase::BAND;
+            return Some(command);
+        }
+        let tick = self.links.timer.take_due(now)?;
+        self.bands_moved = true;
+        Some(tick)
     }
 
     /// Sends the record to the matchers it concerns; gives their set.
@@ -266,6 +332,9 @@ impl<T: TimeSource> Agent for Sequencer<T> {
         }
         if self.links.closed.is_requested() {
             return done;
+        }
+        if self.links.timer.looks() {
+            done += self.tick();
         }
         for input in 0..self.links.inputs.len() {
             done += self.take_from(input);

@@ -109,6 +109,8 @@ rejects! {
     InvalidImbalanceOnly = 0x0126, "invalid imbalance-only order";
     /// Nothing was traded under this match number that could be broken.
     UnknownTrade = 0x0127, "no such trade";
+    /// The trade was broken already.
+    AlreadyBroken = 0x0128, "already broken";
     /// The operator stopped the ticker; the calendar does not start it.
     StoppedByOperator = 0x0129, "stopped by the operator";
 }
@@ -123,7 +125,9 @@ impl Reject {
             Reject::BookFull => 0x000A,
             Reject::TimeInForce | Reject::InvalidTag | Reject::NotServed => Reject::Other.code(),
             Reject::Closed => 0x0002,
-            Reject::ImmediateInAuction | Reject::UnknownTrade | Reject::StoppedByOperator => Reject::Other.code(),
+            Reject::ImmediateInAuction | Reject::UnknownTrade | Reject::AlreadyBroken | Reject::StoppedByOperator => {
+                Reject::Other.code()
+            }
             Reject::MarketInAuction => 0x002C,
             Reject::NoOpening | Reject::NoClosing | Reject::CrossNotServed | Reject::InvalidImbalanceOnly => {
                 Reject::InvalidCross.code()

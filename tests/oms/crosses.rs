@@ -77,8 +77,7 @@ fn a_broken_trade_leaves_both_accounts_as_if_it_had_not_been() {
     }
     assert_eq!(desk.oms.account(ADA_ACCOUNT).gross_exposure, kept[0].gross_exposure);
     assert!(desk.oms.is_balanced());
-    desk.ask(bust(number));
-    assert_eq!(desk.latest()[0].event, Event::Nothing, "a trade is broken once");
+    assert_eq!(desk.ask(bust(number)), Reject::AlreadyBroken);
     assert_eq!(desk.oms.account(ADA_ACCOUNT).cash, kept[0].cash);
 }
 

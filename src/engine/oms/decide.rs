@@ -8,8 +8,8 @@ use super::lookup::Key;
 use super::{Oms, Session};
 use crate::engine::risk::{Request, Reservation};
 use crate::types::{
-    Command, CommandKind, Limit, MatcherId, Nanos, Price, Quantity, Reject, Scope, Sequenced, SideCode, Slot, TickerId,
-    UserRef, Verdict,
+    Command, CommandKind, Limit, MatchNumber, MatcherId, Nanos, Price, Quantity, Reject, Scope, Sequenced, SessionId,
+    SideCode, Slot, TickerId, UserRef, Verdict,
 };
 
 /// What becomes of a command.
@@ -79,11 +79,10 @@ impl Oms {
             }
             CommandKind::Phase => self.decide_phase(command),
             CommandKind::Bust => self.decide_bust(command),
-            CommandKind::SessionLost
-            | CommandKind::Tick
-            | CommandKind::DayStart
-            | CommandKind::DayEnd
-            | CommandKind::StateDigest => ACCEPT,
+            // Time passes for everybody; no client makes it.
+            CommandKind::Tick if command.session == SessionId::VENUE => ACCEPT,
+            CommandKind::Tick => refuse(Reject::NotServed),
+            CommandKind::SessionLost | CommandKind::DayStart | CommandKind::DayEnd | CommandKind::StateDigest => ACCEPT,
         }
     }
 
@@ -231,7 +230,11 @@ impl Oms {
             return refuse(Reject::InvalidSymbol);
         }
         let is_of_ticker = command.value as u16 == command.ticker.locate() && command.value >> 16 != 0;
-        if is_of_ticker { ACCEPT } else { refuse(Reject::UnknownTrade) }
+        match (is_of_ticker, self.risk.is_broken(MatchNumber(command.value))) {
+            (false, _) => refuse(Reject::UnknownTrade),
+            (true, true) => refuse(Reject::AlreadyBroken),
+            (true, false) => ACCEPT,
+        }
     }
 
     fn decide_kill(&self, command: &Command) -> Decision {

@@ -84,9 +84,11 @@ impl Oms {
     /// A trade is undone. Its orders may have ended long ago, so only accounts are named.
     #[cold]
     fn on_broken(&mut self, outcome: &Outcome) {
-        let Event::Broken { buy, sell, price, quantity, buy_liquidity, sell_liquidity, .. } = &outcome.event else {
+        let Event::Broken { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity } = &outcome.event
+        else {
             return;
         };
+        self.risk.note_broken(*match_number);
         let sides = [(buy, Side::Buy, *buy_liquidity), (sell, Side::Sell, *sell_liquidity)];
         for (order, side, liquidity) in sides {
             let owner = Owner { account: order.account, ticker: outcome.ticker, side };

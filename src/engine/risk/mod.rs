@@ -23,6 +23,7 @@
 //! at each trade. Profit that people read is marked to the last trade. The price collar follows the last trade too.
 
 mod account;
+mod broken;
 mod checks;
 mod holding;
 pub mod phases;
@@ -36,9 +37,11 @@ pub(crate) use holding::Holding;
 pub use view::{AccountView, Breach, Position};
 
 use crate::types::{
-    AccountId, Command, Firm, Limit, Liquidity, Market, MatcherId, Money, Nanos, Price, Quantity, Scope, Side, TickerId,
+    AccountId, Command, Firm, Limit, Liquidity, Market, MatchNumber, MatcherId, Money, Nanos, Price, Quantity, Scope,
+    Side, TickerId,
 };
 use account::{Account, Ceiling};
+use broken::Broken;
 use phases::{CalendarMark, Day};
 use ticker::Ticker;
 
@@ -111,6 +114,7 @@ pub(crate) struct Risk {
     /// By ticker: what its phases need beside.
     days: Box<[Day]>,
     calendar: CalendarMark,
+    broken: Broken,
     ceilings: Box<[Ceiling]>,
     /// Cash of all accounts at the start; trades only move it, fees only take from it.
     cash_start: Money,
@@ -139,6 +143,7 @@ impl Risk {
             day_ended: false,
             days: Day::of(market),
             calendar: CalendarMark::default(),
+            broken: Broken::new(),
         }
     }
 
@@ -269,6 +274,16 @@ impl Risk {
         let holdings = &self.holdings[from..from + self.tickers.len()];
         let worst = holdings.iter().map(|h| h.worst(Side::Buy).max(h.worst(Side::Sell))).max().unwrap_or(0);
         self.ceilings[account.index()] = self.accounts[account.index()].ceiling(worst);
+    }
+
+    /// A trade was broken.
+    pub(crate) fn note_broken(&mut self, number: MatchNumber) {
+        self.broken.add(number);
+    }
+
+    /// Whether a trade was broken lately.
+    pub(crate) fn is_broken(&self, number: MatchNumber) -> bool {
+        self.broken.has(number)
     }
 
     /// How far the calendar's records have come.

@@ -158,6 +158,7 @@ impl Risk {
             digest.add(u64::from(ticker.last.0) << 8 | u64::from(ticker.phase.letter()));
         }
         self.days.iter().for_each(|day| day.digest(digest));
+        self.broken.digest(digest);
         digest.add(self.calendar.second);
         digest.add(u64::from(self.calendar.count));
         self.firms.iter().for_each(|&(_, killed)| digest.add(killed.into()));
