@@ -100,7 +100,7 @@ fn day_end(time: DayNanos, store: &mut FeedStore) -> Result<u32, StoreFull> {
 fn book(event: &Event, firm: Firm, head: Head, store: &mut FeedStore) -> Result<u32, StoreFull> {
     match *event {
         Event::Nothing | Event::Accepted { .. } | Event::ReplaceIgnored { .. } => Ok(0),
-        Event::Rested { reference, side, display, quantity, price, .. } => {
+        Event::Rested { reference, side, display, shown: quantity, price, .. } => {
             add(Resting { reference, side, display, quantity, price }, firm, head, store)
         }
         // At the resting order's price, which is the one displayed: never a `C`. The last share needs no `D`.
@@ -121,17 +121,18 @@ fn book(event: &Event, firm: Firm, head: Head, store: &mut FeedStore) -> Result<
             },
             store,
         ),
-        Event::Canceled { reference, quantity, leaves, displayed, .. }
-        | Event::SelfMatch { reference, quantity, leaves, displayed, .. }
-        | Event::Modified { reference, taken: quantity, leaves, displayed, .. } => {
-            if displayed {
-                reduce(reference, quantity, leaves, head, store)
-            } else {
+        Event::Canceled { reference, shown, leaves, .. }
+        | Event::SelfMatch { reference, shown, leaves, .. }
+        | Event::Modified { reference, shown, leaves, .. } => {
+            if shown.is_zero() {
                 Ok(0)
+            } else {
+                reduce(reference, shown, leaves, head, store)
             }
         }
-        Event::Replaced { old_reference, reference, side, display, quantity, price, was_displayed, rests, .. } => {
-            match (was_displayed, rests && display.is_shown()) {
+        Event::Replaced { old_reference, reference, side, display, shown, price, old_shown, rests, .. } => {
+            let quantity = shown;
+            match (!old_shown.is_zero(), rests && !shown.is_zero()) {
                 (true, true) => say(
                     &OrderReplace {
                         head: OrderReplace::head(head.locate, head.time),
@@ -252,7 +253,7 @@ fn add(order: Resting, firm: Firm, head: Head, store: &mut FeedStore) -> Result<
     }
 }
 
-/// `X` while shares are left, `D` when none are, nothing when none were taken.
+/// `X` while shares are left, `D` when none are.
 #[inline]
 fn reduce(
     reference: OrderReference,
@@ -263,9 +264,6 @@ fn reduce(
 ) -> Result<u32, StoreFull> {
     if leaves.is_zero() {
         return delete(reference, head, store);
-    }
-    if taken.is_zero() {
-        return Ok(0);
     }
     let head = OrderCancel::head(head.locate, head.time);
     say(&OrderCancel { head, reference: reference.0.into(), shares: taken.0.into() }, store)

@@ -172,11 +172,10 @@ fn system_event(event: u8, time: DayNanos, out: &mut [u8]) -> usize {
 
 fn order(event: &Event, party: Party, time: DayNanos, out: &mut [u8]) -> Option<usize> {
     match *event {
-        Event::Filled { resting, incoming, match_number, price, quantity, displayed, .. } => {
-            let (OrderTag { user_ref, channel, .. }, liquidity) = match (party, displayed) {
-                (Party::Resting, true) => (resting, Liquidity::Added),
-                (Party::Resting, false) => (resting, Liquidity::AddedHidden),
-                (Party::Incoming, _) => (incoming, Liquidity::Removed),
+        Event::Filled { resting, incoming, match_number, price, quantity, liquidity, .. } => {
+            let (OrderTag { user_ref, channel, .. }, liquidity) = match party {
+                Party::Resting => (resting, liquidity),
+                Party::Incoming => (incoming, Liquidity::Removed),
             };
             let (price, liquidity, tags) = (price_to_wire(price), liquidity.letter(), Tags::echo(channel));
             Some(ouch::Executed { time, user_ref, quantity, price, liquidity, match_number, tags }.encode(out))
@@ -422,6 +421,7 @@ mod tests {
             incoming_leaves: Quantity(1),
             resting_side: Side::Buy,
             displayed,
+            liquidity: if displayed { Liquidity::Added } else { Liquidity::AddedHidden },
         };
         let told = |displayed, party| match message(ReportBody::Order(fill(displayed), party)) {
             Some(Message::Executed(executed)) => (executed.user_ref.0, executed.liquidity, executed.tags.channel()),
@@ -446,7 +446,7 @@ mod tests {
             liquidity: Liquidity::Removed,
             strategy: b'D',
             detailed,
-            displayed: false,
+            shown: Quantity(0),
         };
         match message(ReportBody::Order(event(true), Party::Incoming)) {
             Some(Message::SelfMatchCanceled(told)) => {
@@ -469,6 +469,7 @@ mod tests {
             side: Side::Buy,
             display: Display::Anonymous,
             quantity: Quantity(1),
+            shown: Quantity(1),
             price: Price(100),
         };
         for event in [rested, Event::Nothing, Event::ReplaceIgnored { order: tag(Channel::NONE) }] {
