@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! cargo bench --bench book                   criterion, 10,000 resting orders
-//! cargo bench --bench book -- plain          ns a request at 10,000 and 1,000,000, with both ratios
+//! cargo bench --bench book -- plain          ns a request by book and mix, with the ratios; p99 of trading orders
 //! valgrind --tool=callgrind --toggle-collect='*measured_batch*' <binary> instructions   instructions a request
 //! ```
 
@@ -23,8 +23,9 @@ mod support;
 
 use criterion::Criterion;
 use pitlane::engine::book::{Events, Progress, Shard};
+use pitlane::runtime::prefetch::fetch;
 use pitlane::types::*;
-use script::{Script, script};
+use script::{ADDING, Mix, QUOTING, Script, script};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use support::twin::Twin;
@@ -84,17 +85,6 @@ impl Book for Ahead {
     }
 }
 
-/// Asks for a line of memory.
-#[inline]
-#[allow(unsafe_code)]
-fn fetch(line: *const u8) {
-    // SAFETY: a prefetch is a hint; it faults on no address.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast())
-    };
-}
-
 impl Book for Twin {
     fn play(&mut self, record: &Sequenced) {
         black_box(self.execute(record));
@@ -128,10 +118,35 @@ fn ours(script: &Script) -> Ours {
     Ours(Shard::new(&script.market, MatcherId(0)).unwrap(), Events::new())
 }
 
+/// What is measured in the plain run: resting orders, requests, their mix, its name.
+const SETTINGS: [(usize, usize, Mix, &str); 4] = [
+    (10_000, 2_000_000, ADDING, "55 % adds"),
+    (1_000_000, 2_000_000, ADDING, "55 % adds"),
+    (10_000_000, 4_000_000, ADDING, "55 % adds"),
+    (1_000, 2_000_000, QUOTING, "82 % replaces"),
+];
+
+/// Nanoseconds of the immediate orders, each timed alone: p50 and p99. The clock's own 20 ns are in them.
+fn trading(book: &mut Ours, script: &Script) -> (u64, u64) {
+    script.fill.iter().for_each(|record| book.play(record));
+    let mut times = Vec::with_capacity(script.flow.len() / 10);
+    for record in &script.flow {
+        if record.command.time_in_force == TimeInForce::ImmediateOrCancel {
+            let start = Instant::now();
+            book.play(record);
+            times.push(start.elapsed().as_nanos() as u64);
+        } else {
+            book.play(record);
+        }
+    }
+    times.sort_unstable();
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
 fn plain() {
     println!("ns a request: mean, median of batches of {BATCH}");
-    for (resting, flow) in [(10_000, 2_000_000), (1_000_000, 2_000_000)] {
-        let script = script(resting, flow);
+    for (resting, flow, mix, name) in SETTINGS {
+        let script = script(resting, flow, mix);
         let mut best = [(f64::MAX, f64::MAX); 3];
         for _ in 0..3 {
             let lap = [
@@ -144,10 +159,12 @@ fn plain() {
             }
         }
         let [book, bare, ahead] = best;
-        println!("{resting:>9} resting: book {:6.1} {:6.1}", book.0, book.1);
+        println!("{resting:>9} resting: book {:6.1} {:6.1}, {name}", book.0, book.1);
         println!("{:>17}: book {:6.1} {:6.1} looking ahead", "", ahead.0, ahead.1);
         println!("{:>17}: bare {:6.1} {:6.1}, book takes {:.2} times as long", "", bare.0, bare.1, book.0 / bare.0);
-        if resting <= 10_000 {
+        let (p50, p99) = trading(&mut ours(&script), &script);
+        println!("{:>17}: immediate orders that trade, one by one: p50 {p50}, p99 {p99}", "");
+        if resting == 10_000 {
             let short = Script { flow: script.flow[..100_000].to_vec(), fill: script.fill, market: script.market };
             let twin = measure(&mut Twin::new(&short.market, MatcherId(0)), &short);
             println!(
@@ -163,7 +180,7 @@ fn plain() {
 
 /// For callgrind: prints over how many requests its count is to be divided.
 fn instructions() {
-    let script = script(10_000, 200_000);
+    let script = script(10_000, 200_000, ADDING);
     let mut book = ours(&script);
     script.fill.iter().for_each(|record| book.play(record));
     let batches = script.flow.as_chunks::<BATCH>().0;
@@ -172,7 +189,7 @@ fn instructions() {
 }
 
 fn criterion() {
-    let script = script(10_000, 1_000_000);
+    let script = script(10_000, 1_000_000, ADDING);
     let mut criterion = Criterion::default().configure_from_args();
     let mut book = ours(&script);
     script.fill.iter().for_each(|record| book.play(record));

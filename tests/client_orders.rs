@@ -534,3 +534,32 @@ fn what_is_kept_is_the_stream_across_a_reconnect() {
     let checksum = crc32c::crc32c(&whole);
     assert_eq!(client.stream_digest(), (whole.len() as u64) << 32 | u64::from(checksum));
 }
+
+#[test]
+fn held_requests_leave_together_when_released_or_polled() {
+    let ((held, is_held), (looked, has_looked)) = (mpsc::channel::<()>(), mpsc::channel::<()>());
+    let mut venue = Venue::play(move |lines| {
+        let mut line = lines.live(1);
+        is_held.recv().unwrap();
+        line.stream.set_nonblocking(true).unwrap();
+        let nothing = line.stream.read(&mut [0; 16]).unwrap_err();
+        assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+        line.stream.set_nonblocking(false).unwrap();
+        looked.send(()).unwrap();
+        let numbers: Vec<u32> = (0..4).map(|_| user_ref(&line.next_message())).collect();
+        assert_eq!(numbers, [1, 2, 3, 4]);
+        line.message(rejected(4));
+    });
+    let mut client = venue.connect();
+    client.hold();
+    for number in 1..4 {
+        assert_eq!(client.enter(&order()), Ok(UserRef(number)));
+    }
+    held.send(()).unwrap();
+    has_looked.recv_timeout(LONG).unwrap();
+    client.release().unwrap();
+    client.hold();
+    client.enter(&order()).unwrap();
+    assert!(matches!(next(&mut client), (1, Outbound::Rejected(m)) if m.user_ref == UserRef(4)));
+    venue.join();
+}

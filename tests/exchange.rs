@@ -8,6 +8,7 @@ use pitlane::client::feed::{FeedHandler, FeedSource, FeedState};
 use pitlane::client::orders::{NewOrder, Replacement};
 use pitlane::config::Placement;
 use pitlane::launch::Exchange;
+use pitlane::launch::closing::Closing;
 use pitlane::launch::rebuild::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::os::affinity;
@@ -74,9 +75,14 @@ fn a_restart_keeps_orders_streams_and_feed() {
     accepted(&mut maker, offer);
     let (heard, sequence) = (maker.stream_bytes().to_vec(), maker.next_sequence());
     drop(maker);
-    exchange.close().unwrap();
+    let first = exchange.close().unwrap();
+    assert_eq!(Closing::read(directory.path()).unwrap(), first);
 
     let exchange = Exchange::open(config.clone()).unwrap();
+    assert!(
+        Closing::read(directory.path()).is_err(),
+        "a run that dies from here on leaves no last words of the run before"
+    );
     let mut maker = login(&exchange, "USER01", true);
     while maker.next_sequence() < sequence {
         maker.wait(PATIENCE).unwrap();

@@ -177,7 +177,21 @@ impl Author {
     }
 }
 
-pub fn script(resting: usize, flow: usize) -> Script {
+/// Shares of a hundred requests; what is left are immediate orders that trade.
+#[derive(Clone, Copy)]
+pub struct Mix {
+    pub adds: u64,
+    pub cancels: u64,
+    pub replaces: u64,
+}
+
+/// New orders and cancels, as most venues see them.
+pub const ADDING: Mix = Mix { adds: 55, cancels: 35, replaces: 5 };
+/// Quotes that follow the market: hardly anything but replaces.
+pub const QUOTING: Mix = Mix { adds: 9, cancels: 6, replaces: 82 };
+
+/// `flow` requests on a book of about `resting` orders.
+pub fn script(resting: usize, flow: usize, mix: Mix) -> Script {
     let market = market(resting as u32 + resting as u32 / 8 + 1_024);
     let mut author = Author::new(resting as u64, &market);
     let mut script = Script { market, fill: Vec::with_capacity(resting), flow: Vec::with_capacity(flow) };
@@ -188,9 +202,11 @@ pub fn script(resting: usize, flow: usize) -> Script {
     }
     while script.flow.len() < flow {
         let record = match author.random.below(100) {
-            0..55 => author.enter(),
-            55..90 => author.about(CommandKind::Cancel),
-            90..95 => author.about(CommandKind::Replace),
+            // Where the mix takes more than it adds, the book is filled up again.
+            _ if author.open.len() < resting / 2 => author.enter(),
+            part if part < mix.adds => author.enter(),
+            part if part < mix.adds + mix.cancels => author.about(CommandKind::Cancel),
+            part if part < mix.adds + mix.cancels + mix.replaces => author.about(CommandKind::Replace),
             _ => author.take(resting),
         };
         author.play(&record);

@@ -3,7 +3,8 @@
 //! Two flows. *Resting*: each order rests and is cancelled a while later; both are requests with a record each.
 //! *Trading*: every other order takes the one before it, so every request is an order, half of them trade. One thread
 //! drives all sessions. Who the limit is shows in the client's idle time: a client that waits for answers most of the
-//! time is held by the exchange; one that never waits is the limit itself.
+//! time is held by the exchange; one that never waits is the limit itself. A burst leaves in one call, as a trader's
+//! program would send it.
 
 use crate::exchange::Exchange;
 use crate::series::Spread;
@@ -129,6 +130,10 @@ impl Pipes {
 impl Pipe {
     fn send(&mut self, flow: Flow, order: &NewOrder, requests: u64, window: u64) -> io::Result<u64> {
         let room = window.saturating_sub(self.sent - self.answered).min(requests - self.sent).min(BURST);
+        if room == 0 {
+            return Ok(0);
+        }
+        self.session.hold();
         for sent in 0..room {
             if let Err(refusal) = self.request(flow, order) {
                 self.on_refusal(refusal)?;
@@ -136,6 +141,7 @@ impl Pipe {
             }
             self.sent += 1;
         }
+        self.session.release().map_err(io::Error::other)?;
         Ok(room)
     }
 

@@ -12,7 +12,7 @@
 use super::rerequest::RequestServer;
 use super::store::Cursor;
 use super::stream::FeedStream;
-use crate::os::clock::monotonic_ns;
+use crate::os::clock::{Clock, CountedClock, monotonic_ns};
 use crate::os::udp::{self, MulticastOut};
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
@@ -35,22 +35,22 @@ const LOOK_NS: u64 = 50_000;
 /// Turns at the end of the process: enough to empty a link of a million facts, and an end if it never empties.
 const STOP_TURNS_MAX: usize = 1 << 14;
 
-/// How long what was taken may wait for a good moment, in turns: no clock has to be read for it. An idle turn of a
-/// shared thread takes some 50 ns, one with an order some 500.
+/// How long what was taken may wait for a good moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hold {
-    /// Turns without a new fact after which it is sent: nobody is in the middle of something.
-    pub quiet: u32,
-    /// Turns after which it is sent in any case.
-    pub turns_max: u32,
+    /// Time without a new fact after which it is sent: nobody is in the middle of something.
+    pub quiet_ns: u64,
+    /// Time since the first fact that waits after which it is sent in any case.
+    pub wait_ns_max: u64,
 }
 
 impl Hold {
     /// For a feed that has a thread to itself.
-    pub const NONE: Hold = Hold { quiet: 0, turns_max: 0 };
-    /// For a feed that takes turns with the stages that answer clients: about a microsecond of quiet, and at most some
-    /// ten to fifty under a stream of orders too thin to fill a datagram.
-    pub const SHARED: Hold = Hold { quiet: 24, turns_max: 256 };
+    pub const NONE: Hold = Hold { quiet_ns: 0, wait_ns_max: 0 };
+    /// For a feed that takes turns with the stages that answer clients. A send takes the thread for some 2 us. Whoever
+    /// sends over TCP and waits for each answer is back within ten to thirty: less quiet than that met most of its orders. A stream
+    /// of orders too thin to fill a datagram gives no quiet at all, and then one order in many waits for the send.
+    pub const SHARED: Hold = Hold { quiet_ns: 30_000, wait_ns_max: 60_000 };
 }
 
 /// Where and how the feed goes out.
@@ -99,9 +99,10 @@ pub struct Publisher {
     /// Whether the end of the session has been said.
     end_said: bool,
     hold: Hold,
-    /// Turns since something taken has been waiting, and since the last fact came.
-    held_turns: u32,
-    quiet_turns: u32,
+    /// Since when something taken has been waiting (`u64::MAX` for nothing), and when the last fact came.
+    held_since_ns: u64,
+    fact_ns: u64,
+    hold_clock: CountedClock,
     /// When chores are due next: the cache's sign of life and the counters that are levels.
     chores_ns: u64,
     /// When requests are due a look.
@@ -144,8 +145,9 @@ impl Publisher {
             sent_ns: None,
             end_said: false,
             hold: options.hold,
-            held_turns: 0,
-            quiet_turns: 0,
+            held_since_ns: u64::MAX,
+            fact_ns: 0,
+            hold_clock: CountedClock::new(),
             chores_ns: 0,
             look_ns: 0,
             turns: 0,
@@ -210,15 +212,22 @@ impl Publisher {
     /// Whether what is unsent waits for another turn: for quiet, for its bound, or for a datagram to fill.
     #[inline]
     fn is_held(&mut self, taken: usize) -> bool {
-        self.quiet_turns = if taken > 0 { 0 } else { self.quiet_turns + 1 };
-        self.held_turns += 1;
+        if self.hold == Hold::NONE {
+            return false;
+        }
+        let now_ns = self.hold_clock.now();
+        if taken > 0 {
+            self.fact_ns = now_ns;
+        }
+        self.held_since_ns = self.held_since_ns.min(now_ns);
         let waiting = self.stream.store().end().bytes_since(self.sent);
-        let held = self.quiet_turns < self.hold.quiet
-            && self.held_turns < self.hold.turns_max
+        let held = now_ns - self.held_since_ns < self.hold.wait_ns_max
+            // A host's clock that was set back gives a large difference, and so an end of the wait.
+            && now_ns.wrapping_sub(self.fact_ns) < self.hold.quiet_ns
             && waiting < DATAGRAM_MAX - HEADER_BYTES
             && !self.stream.is_ended();
         if !held {
-            self.held_turns = 0;
+            self.held_since_ns = u64::MAX;
         }
         held
     }

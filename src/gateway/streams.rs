@@ -44,7 +44,6 @@ struct Stream {
     count: u64,
     /// Where messages 1, 65, 129, ... begin.
     index: Vec<u64>,
-    checksum: u32,
     ended: bool,
 }
 
@@ -64,7 +63,6 @@ impl Stream {
             end: 0,
             count: 0,
             index,
-            checksum: 0,
             ended: false,
         }
     }
@@ -77,7 +75,6 @@ impl Stream {
         }
         let packet = &mut self.bytes[self.end..self.end + HEADER_BYTES + length];
         packet[..HEADER_BYTES].copy_from_slice(&soup::sequenced_header(length));
-        self.checksum = crc32c::crc32c_append(self.checksum, packet);
         self.end += packet.len();
         self.count += 1;
         // A stream's memory is met once a day, each line cold. A store that nobody waits for fetches it in time; what
@@ -104,7 +101,7 @@ impl Streams {
 
     /// Appends the message of `report` to its session's stream. Says whether there was one: some reports have
     /// nothing to tell their client. A day's end also ends the stream.
-    /// Cost: one encoding and its checksum; hot.
+    /// Cost: one encoding; hot.
     /// # Errors
     /// [`StreamFull`], and the stream is as before.
     /// # Panics
@@ -180,10 +177,11 @@ impl Streams {
         self.slice_from(session, 0)
     }
 
-    /// Length (upper half, modulo 2^32) and CRC32C of all bytes: equal for equal streams.
+    /// Length (upper half, modulo 2^32) and CRC32C of all bytes: equal for equal streams. Reads the whole stream; cold:
+    /// summing up message by message stood between each order and its answer.
     pub fn digest(&self, session: SessionId) -> u64 {
         let stream = &self.streams[session.index()];
-        (stream.end as u64) << 32 | u64::from(stream.checksum)
+        (stream.end as u64) << 32 | u64::from(crc32c::crc32c(&stream.bytes[..stream.end]))
     }
 }
 

@@ -77,6 +77,17 @@ impl Closing {
         std::fs::rename(unfinished, path)
     }
 
+    /// Takes away what an earlier run left: a run that ends without its last words must not be checked against those.
+    ///
+    /// # Errors
+    /// What the system says, but for there being none.
+    pub fn forget(directory: &Path) -> io::Result<()> {
+        match std::fs::remove_file(Closing::path(directory)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads it.
     ///
     /// # Errors

@@ -36,8 +36,9 @@ use std::time::{Duration, Instant};
 const WATCH_PERIOD: Duration = Duration::from_millis(20);
 /// How long a stop waits for what is under way; a stage that has not finished by then has failed.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
-/// Pause of the cold agents (logins, operator) between two looks.
+/// Pause of the cold agents (logins, operator) between two looks, while there is work and when there has been none.
 const COLD_PAUSE: Duration = Duration::from_micros(500);
+const COLD_PAUSE_MAX: Duration = Duration::from_millis(20);
 
 /// A running exchange.
 pub struct Exchange {
@@ -69,11 +70,14 @@ impl Exchange {
         let names = stages::hot_names(config.market.matchers);
         let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
         let stages = Stages::build(&config, &plan)?;
+        Closing::forget(directory)
+            .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
         let Stages { hot, cold, stop, closed, committed, delivered, ends, endpoints, .. } = stages;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
         let cold = vec![ThreadPlan { name: "cold".into(), core: None, agents: cold }];
-        let cold = Runner::spawn(cold, IdleStrategy::Sleep(COLD_PAUSE), StopFlag::new()).map_err(thread_fault)?;
+        let cold = Runner::spawn(cold, IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX), StopFlag::new())
+            .map_err(thread_fault)?;
         announcement.extend(hot.placements().iter().map(|placement| format!("thread     {placement}")));
         endpoints.write(directory).map_err(LaunchFault::system("writing the endpoints into", directory.display()))?;
         Ok(Exchange { hot, cold, stop, closed, committed, delivered, ends, endpoints, announcement, config })

@@ -26,7 +26,7 @@ use crate::gateway::shared::{Shared, SharedOptions};
 use crate::gateway::tcp::{Tcp, TcpOptions};
 use crate::journal::{LogWriter, TailState};
 use crate::matcher::Matcher;
-use crate::os::clock::{Clock, SystemClock};
+use crate::os::clock::{Clock, CountedClock};
 use crate::os::pages;
 use crate::os::udp::MulticastOut;
 use crate::runtime::agent::Agent;
@@ -132,7 +132,7 @@ impl Ends {
 }
 
 /// The system's clock for record times.
-struct RecordTime(SystemClock);
+struct RecordTime(CountedClock);
 
 impl TimeSource for RecordTime {
     #[inline]
@@ -248,7 +248,7 @@ impl Stages {
             timer: Timer::new(Nanos(u64::from(config.tick_ms) * 1_000_000)),
         };
         let sequencer_counters = SequencerCounters::new(&mut counters);
-        let time = RecordTime(SystemClock);
+        let time = RecordTime(CountedClock::new());
         let sequencer = Sequencer::new(oms, writer, time, last, market, sequencer_links, sequencer_counters);
         let noted = Arc::clone(&ends);
         hot.push(Box::new(Watched::new(sequencer, move |sequencer: &Sequencer<RecordTime>| {

@@ -93,6 +93,19 @@ impl<T: Copy + Send> Receiver<T> {
         self.ring.peek().ok()
     }
 
+    /// Shows `look` the value `ahead` places behind the oldest, if so many are known to wait; it stays. For fetching
+    /// early what a later value will need: the producer's index is not asked again for it.
+    #[inline]
+    pub fn look_ahead(&mut self, ahead: usize, look: impl FnOnce(&T)) {
+        if self.ring.cached_slots() > ahead
+            && let Ok(chunk) = self.ring.read_chunk(ahead + 1)
+        {
+            let (first, second) = chunk.as_slices();
+            // The chunk is let go of without being taken.
+            look(second.last().unwrap_or_else(|| &first[ahead]));
+        }
+    }
+
     /// Values waiting now. Reads the producer's index.
     #[inline]
     pub fn len(&self) -> usize {
@@ -161,6 +174,20 @@ impl MarkReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn looking_ahead_finds_the_value_at_its_place_and_takes_nothing() {
+        let (mut sender, mut receiver) = bounded(4);
+        let mut seen = Vec::new();
+        for round in 0..10u32 {
+            (0..3).for_each(|n| sender.try_push(round * 10 + n).unwrap());
+            assert_eq!(receiver.peek(), Some(&(round * 10)));
+            (0..5).for_each(|ahead| receiver.look_ahead(ahead, |&value| seen.push(value)));
+            assert_eq!(std::mem::take(&mut seen), [0, 1, 2].map(|n| round * 10 + n));
+            (0..3).for_each(|n| assert_eq!(receiver.pop(), Some(round * 10 + n)));
+            receiver.look_ahead(0, |value| panic!("{value} was taken"));
+        }
+    }
 
     #[test]
     fn a_full_link_gives_the_value_back() {

@@ -4,5 +4,6 @@ pub mod agent;
 pub mod counters;
 pub mod idle;
 pub mod link;
+pub mod prefetch;
 pub mod runner;
 pub mod shared_ring;

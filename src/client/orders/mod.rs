@@ -88,6 +88,20 @@ impl Transport {
         }
     }
 
+    /// A ring passes a request on by the store that makes it: nothing could be saved by waiting.
+    fn hold(&mut self) {
+        if let Transport::Tcp(tcp) = self {
+            tcp.hold();
+        }
+    }
+
+    fn release(&mut self) -> Result<(), Fault> {
+        match self {
+            Transport::Tcp(tcp) => tcp.release(),
+            Transport::Shared(_) => Ok(()),
+        }
+    }
+
     fn logout(&mut self) {
         match self {
             Transport::Tcp(tcp) => tcp.logout(),
@@ -199,6 +213,23 @@ impl OrderSession {
     /// Drops the connection without a word, as a crash would.
     pub fn disconnect(&mut self) {
         self.transport = None;
+    }
+
+    /// Requests made from here on leave together, in one system call, at [`OrderSession::release`] or the next
+    /// [`OrderSession::poll`]: for a program that has several to send. Over shared memory they leave at once as ever.
+    pub fn hold(&mut self) {
+        if let Some(transport) = &mut self.transport {
+            transport.hold();
+        }
+    }
+
+    /// Sends what was held.
+    ///
+    /// # Errors
+    /// [`Refusal::NotConnected`]: the connection is gone, and what was sent is as lost as with any other request.
+    pub fn release(&mut self) -> Result<(), Refusal> {
+        let Some(transport) = &mut self.transport else { return Err(Refusal::NotConnected) };
+        transport.release().map_err(|fault| self.lose_sending(fault))
     }
 
     /// Enters an order; gives the number by which its answers call it.

@@ -1,6 +1,7 @@
 //! Order entry over TCP: SoupBinTCP on a non-blocking socket that the calling thread spins on.
 //!
-//! A request goes out in the call that makes it; what the kernel does not take at once waits in a buffer of fixed
+//! A request goes out in the call that makes it, unless the session holds its requests to send several at once; what the
+//! kernel does not take at once waits in a buffer of fixed
 //! size and goes first on the next turn. Receiving fills a buffer of fixed size and takes whole packets off its
 //! front. No allocation after connecting; system calls: one send a request, one receive a turn without a packet.
 
@@ -25,6 +26,8 @@ pub(super) struct Tcp {
     /// Bytes of `out` that the kernel has taken, and bytes that are there.
     out_sent: usize,
     out_end: usize,
+    /// Requests stay in `out` until they are released.
+    held: bool,
     received: Box<[u8]>,
     /// Bytes of `received` that were taken off, and bytes that are there.
     taken: usize,
@@ -41,6 +44,7 @@ impl Tcp {
             out: vec![0xEE; OUT_BYTES].into_boxed_slice(),
             out_sent: 0,
             out_end: 0,
+            held: false,
             received: vec![0xEE; IN_BYTES].into_boxed_slice(),
             taken: 0,
             end: 0,
@@ -88,8 +92,22 @@ impl Tcp {
         self.out[self.out_end..message].copy_from_slice(&unsequenced_header(length));
         self.out_end = message + length;
         // Flushing forgets the bytes, but leaves them where they are.
-        self.flush()?;
+        if !self.held {
+            self.flush()?;
+        }
         Ok(Some(&self.out[message..message + length]))
+    }
+
+    /// Requests stay here until [`Tcp::release`], or until the buffer is full.
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// They go out now, in one call, and later ones at once.
+    #[inline]
+    pub fn release(&mut self) -> Result<(), Fault> {
+        self.held = false;
+        self.flush().map(|_| ())
     }
 
     /// Hands waiting bytes to the kernel; says whether none are left.
@@ -126,6 +144,9 @@ impl Tcp {
     /// The next packet that came.
     #[inline]
     pub fn poll(&mut self) -> Result<Option<Packet<'_>>, Fault> {
+        if self.held {
+            self.release()?;
+        }
         // Looked at twice, because the borrow checker lets no packet outlive the branch in which there was none.
         if ServerPacket::next(&self.received[self.taken..self.end])?.is_none() {
             self.flush()?;
