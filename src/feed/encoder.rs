@@ -26,6 +26,8 @@ const TRADE_SIDE: Side = Side::Buy;
 /// Turns facts into messages. Holds the directory and nothing that changes.
 pub struct FeedEncoder {
     directory: Vec<(Symbol, Quantity)>,
+    /// By account: an order may come to rest by another's record.
+    firms: Vec<Firm>,
 }
 
 /// Where and when: what every message's head needs.
@@ -39,7 +41,10 @@ struct Head {
 impl FeedEncoder {
     /// For the tickers of this market.
     pub fn new(market: &Market) -> FeedEncoder {
-        FeedEncoder { directory: market.tickers.iter().map(|spec| (spec.symbol, spec.lot)).collect() }
+        FeedEncoder {
+            directory: market.tickers.iter().map(|spec| (spec.symbol, spec.lot)).collect(),
+            firms: market.accounts.iter().map(|account| account.firm).collect(),
+        }
     }
 
     /// Appends the messages of one fact, all or none. Says how many: none for what is not public, one for an event in
@@ -56,10 +61,27 @@ impl FeedEncoder {
                     return Err(StoreFull);
                 }
                 let Some(head) = self.head(published) else { return Ok(0) };
-                book(event, *firm, head, store)
+                let owner = self.firm_of(event).unwrap_or(*firm);
+                book(event, owner, head, store)
             }
             PublicFact::DayStart => self.day_start(published.time.of_day(), store),
             PublicFact::DayEnd => day_end(published.time.of_day(), store),
+        }
+    }
+
+    /// Firm of an order that comes to be shown. It need not be that of the record: a refill or a stop that wakes comes with
+    /// the record of whoever traded.
+    #[inline]
+    fn firm_of(&self, event: &Event) -> Option<Firm> {
+        match event {
+            Event::Rested { order, .. } | Event::Replaced { order, .. } | Event::Refreshed { order, .. } => {
+                self.firms.get(order.account.index()).copied()
+            }
+            Event::Nothing | Event::Accepted { .. } | Event::ReplaceIgnored { .. } => None,
+            Event::Filled { .. } | Event::Canceled { .. } | Event::SelfMatch { .. } | Event::Modified { .. } => None,
+            Event::State { .. } | Event::Triggered { .. } | Event::Repriced { .. } => None,
+            Event::Crossed { .. } | Event::CrossDone { .. } | Event::Imbalance { .. } => None,
+            Event::Band { .. } | Event::Broken { .. } => None,
         }
     }
 

@@ -18,7 +18,7 @@
 use crate::gateway::inbound::{TAG_VALUE_LOCATED, TAG_VALUE_TRADE_NOW, TAG_VALUE_TRADE_NOW_SPACE};
 use crate::types::{
     Answer, CancelReason, ClientOrderId, CommandKind, DayNanos, Event, Liquidity, Market, OrderReference, OrderTag,
-    Party, Quantity, Reject, Report, ReportBody, Slot, Symbol, TickerId,
+    Party, Quantity, Reject, Report, ReportBody, Slot, Symbol, TickerId, TimeInForce,
 };
 use crate::wire::ouch::{Tags, outbound as ouch, price_to_wire};
 
@@ -107,7 +107,7 @@ impl Outbound {
             quantity: answer.quantity,
             symbol: self.symbol_of(answer.reference),
             price: price_to_wire(answer.price),
-            time_in_force: command.time_in_force.letter(),
+            time_in_force: letter_of(command.time_in_force),
             display: command.display.letter(),
             reference: answer.reference,
             capacity: command.capacity,
@@ -130,7 +130,7 @@ impl Outbound {
             quantity: answer.quantity,
             symbol: self.symbol_of(answer.reference),
             price: price_to_wire(answer.price),
-            time_in_force: command.time_in_force.letter(),
+            time_in_force: letter_of(command.time_in_force),
             display: command.display.letter(),
             reference: answer.reference,
             capacity: command.capacity,
@@ -252,6 +252,11 @@ fn channel_as_sent(answer: &Answer) -> Tags {
     }
 }
 
+/// The letter of a time in force: good till cancel is a day order with an option.
+fn letter_of(time_in_force: TimeInForce) -> u8 {
+    if time_in_force == TimeInForce::GoodTillCancel { TimeInForce::Day.letter() } else { time_in_force.letter() }
+}
+
 /// The options of the request with the values of its record. The encoder leaves out those that the message cannot
 /// carry. Options that are refused whenever they are sent (discretion) cannot stand in an accepted record.
 #[inline]
@@ -281,7 +286,7 @@ fn tags_as_sent(answer: &Answer) -> Tags {
         tags = tags.with_peg_offset(command.peg_offset);
     }
     if command.has_tag(12) {
-        tags = tags.with_post_only(if command.post_only == 1 { b'P' } else { b'N' });
+        tags = tags.with_post_only(if command.post_only != 0 { b'P' } else { b'N' });
     }
     if command.has_tag(13) {
         tags = tags.with_random_reserves(Quantity(command.random_reserve));
@@ -310,6 +315,16 @@ fn rare_tags_as_sent(answer: &Answer, mut tags: Tags) -> Tags {
     }
     if command.has_tag(25) {
         tags = tags.with_shares_located(if command.tags & TAG_VALUE_LOCATED == 0 { b'N' } else { b'Y' });
+    }
+    if command.has_tag(31) {
+        tags = tags.with_stop_price(price_to_wire(command.stop_price()));
+    }
+    if command.has_tag(0) {
+        let kept = command.time_in_force == TimeInForce::GoodTillCancel;
+        tags = tags.with_good_till_cancel(if kept { b'Y' } else { b'N' });
+    }
+    if command.has_tag(8) {
+        tags = tags.with_post_only_action(if command.post_only == 2 { b'R' } else { b'N' });
     }
     if command.has_tag(29) {
         tags = tags.with_self_match(command.self_match.letter);
@@ -370,6 +385,19 @@ mod tests {
             .with_trade_now(b'Y')
             .with_shares_located(b'N');
         assert_eq!(accepted.tags, expected);
+    }
+
+    #[test]
+    fn the_options_of_the_house_come_back_as_they_were_sent() {
+        let body = answer(CommandKind::Enter, Verdict::ACCEPTED, |command| {
+            command.time_in_force = TimeInForce::GoodTillCancel;
+            (command.value, command.post_only) = (1_400_000, 2);
+            command.tags = 1 << 31 | 1 | 1 << 8 | 1 << 12;
+        });
+        let Some(Message::Accepted(accepted)) = message(body) else { panic!("not accepted") };
+        assert_eq!(accepted.time_in_force, b'0', "good till cancel has no letter");
+        let expected = Tags::NONE.with_stop_price(1_400_000).with_good_till_cancel(b'Y').with_post_only_action(b'R');
+        assert_eq!(accepted.tags, expected.with_post_only(b'P'));
     }
 
     #[test]

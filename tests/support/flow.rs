@@ -314,7 +314,7 @@ impl Flow {
         record.command.quantity.0 = record.command.quantity.0.max(1);
         self.terms(&mut record.command);
         record.command.tags |=
-            [12, 27, 29, 30].map(|tag| u32::from(self.random.percent(50)) << tag).iter().sum::<u32>();
+            [8, 12, 27, 29, 30].map(|tag| u32::from(self.random.percent(50)) << tag).iter().sum::<u32>();
         let ticker = meant.map_or(TickerId(0), |open| open.ticker);
         if self.random.percent(8) {
             self.stop(ticker, &mut record.command);

@@ -376,6 +376,10 @@ impl Twin {
         if command.has_tag(3) || terms.immediate {
             terms.minimum = command.min_quantity.0;
         }
+        if terms.floor > 0 {
+            let lot = self.market.tickers[order.command.ticker.index()].lot.0;
+            terms.floor = terms.floor.max(order.leaves.div_ceil(1_000).next_multiple_of(lot));
+        }
         (terms.refills, terms.refilled) = (0, false);
         terms.limit = record.verdict.limit_price.0;
         terms.good_till_cancel = match command.time_in_force {
@@ -752,9 +756,12 @@ impl Twin {
         new.price = command.price;
         new.display = command.display;
         new.command.user_ref = command.user_ref;
-        if command.has_tag(12) {
-            new.command.post_only = command.post_only;
-        }
+        new.command.post_only = match (command.has_tag(12), command.post_only, old.command.post_only) {
+            (true, 0, _) | (false, _, 0) => 0,
+            // The action is named, or stays what it was.
+            (_, asked, _) if command.has_tag(8) => asked.max(1),
+            (_, _, had) => had.max(1),
+        };
         if command.has_tag(27) && (command.side == SideCode::Buy) == (old.command.side == SideCode::Buy) {
             new.command.side = command.side;
         }

@@ -12,6 +12,9 @@ use super::waiting::Nodes;
 use crate::types::{Command, OrderReference, Price, Quantity, TimeInForce};
 use core::hint::black_box;
 
+/// Most floors of a reserve order: the checks before it refuse more in a new order.
+const FLOORS_MAX: u32 = 1_000;
+
 /// Option tags that make a new order special: least quantity, floor, random refills, good till cancel, stop price.
 const TAGS_SPECIAL: u32 = 1 << TAG_MIN_QUANTITY | 1 << TAG_FLOOR | 1 << TAG_RANDOM | 1 << TAG_KEPT | 1 << TAG_STOP;
 /// Tags 129 and 128 of the wire stand in these bits of [`Command::tags`].
@@ -185,6 +188,7 @@ impl Order {
 impl Shard {
     /// Takes from a request what a special order keeps: what is not named stays as it is, or is nothing when `fresh`.
     pub(super) fn fit(&mut self, order: &mut Order, command: &Command, limit: Price, fresh: bool) {
+        let lot = self.books[order.ticker.index()].lot;
         let beside = &mut self.specials.beside[order.tag.slot.index()];
         if fresh || !order.special.has(Special::TERMS) {
             *beside = Beside::NOTHING;
@@ -198,6 +202,10 @@ impl Shard {
         }
         if command.has_tag(TAG_MIN_QUANTITY) || immediate {
             beside.minimum = command.min_quantity;
+        }
+        // However a Replace grows the order, it is shown in a bounded number of parts.
+        if !beside.floor.is_zero() {
+            beside.floor.0 = beside.floor.0.max(order.leaves.0.div_ceil(FLOORS_MAX).next_multiple_of(lot.0));
         }
         (beside.limit, beside.reserve, beside.refills) = (limit, Quantity(0), 0);
         let kept = match command.time_in_force {

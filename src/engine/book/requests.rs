@@ -15,8 +15,11 @@ const TAG_POST_ONLY: u8 = 12;
 const TAG_SIDE: u8 = 27;
 const TAG_SELF_MATCH: u8 = 29;
 const TAG_SELF_MATCH_GROUP: u8 = 30;
+/// The house's tag 130 has this bit.
+const TAG_POST_ONLY_ACTION: u8 = 8;
 /// All of them.
-const TAGS_KEPT: u32 = 1 << TAG_POST_ONLY | 1 << TAG_SIDE | 1 << TAG_SELF_MATCH | 1 << TAG_SELF_MATCH_GROUP;
+const TAGS_KEPT: u32 =
+    1 << TAG_POST_ONLY_ACTION | 1 << TAG_POST_ONLY | 1 << TAG_SIDE | 1 << TAG_SELF_MATCH | 1 << TAG_SELF_MATCH_GROUP;
 
 impl Shard {
     /// Cancel down to an intended total; the order keeps its place. 0 takes all.
@@ -173,9 +176,7 @@ pub(super) fn change(order: &mut Order, command: &Command) {
     if command.tags & TAGS_KEPT == 0 {
         return;
     }
-    if command.has_tag(TAG_POST_ONLY) {
-        order.post_only = command.post_only;
-    }
+    order.post_only = post_only_after(order.post_only, command);
     if command.has_tag(TAG_SIDE) && command.side.side() == order.side() {
         order.side_code = command.side;
     }
@@ -184,6 +185,17 @@ pub(super) fn change(order: &mut Order, command: &Command) {
     }
     if command.has_tag(TAG_SELF_MATCH_GROUP) {
         order.self_match_group = command.self_match_group;
+    }
+}
+
+/// Whether the order may take from now on: each of the two options keeps what it does not name.
+fn post_only_after(before: u8, command: &Command) -> u8 {
+    let action = command.has_tag(TAG_POST_ONLY_ACTION);
+    let is_post_only = if command.has_tag(TAG_POST_ONLY) { command.post_only != 0 } else { before != 0 };
+    match (is_post_only, action) {
+        (false, _) => 0,
+        (true, true) => command.post_only.max(1),
+        (true, false) => before.max(1),
     }
 }
 
