@@ -2,8 +2,8 @@
 //! ends an order, and keeps the open shares of every order by the events alone, so that a share lost or made up shows.
 
 use super::random::Random;
-use super::twin::Twin;
-use pitlane::engine::book::{Events, Progress, Shard};
+use super::twin::{Twin, TwinOrder};
+use pitlane::engine::book::{Events, Progress, Shard, Sleeping};
 use pitlane::types::*;
 use std::collections::VecDeque;
 
@@ -226,7 +226,9 @@ impl Lane {
                 assert_eq!(depth, self.twin.book(ticker).depth(side));
                 assert_eq!(self.shard.best(ticker, side), orders.first().map(|o| o.price));
                 let stops = self.twin.book(ticker).stops(side);
-                let expected: Vec<_> = stops.iter().map(|o| (o.slot, o.terms.stop.unwrap())).collect();
+                let told =
+                    |o: &TwinOrder| Sleeping { slot: o.slot, stop: o.terms.stop.unwrap(), leaves: Quantity(o.leaves) };
+                let expected: Vec<_> = stops.iter().map(told).collect();
                 assert_eq!(self.shard.stops(ticker, side), expected, "sleeping stops of {ticker} {side:?}");
                 resting_count += expected.len();
             }

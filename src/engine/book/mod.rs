@@ -47,4 +47,4 @@ mod waiting;
 pub use events::{EVENTS_MAX, Events, Progress};
 pub use ladder::TICKS_MAX;
 pub use shard::{Shard, ShardFault};
-pub use view::{Depth, Resting};
+pub use view::{Depth, Resting, Sleeping};

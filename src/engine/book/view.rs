@@ -36,6 +36,17 @@ pub struct Resting {
     pub displayed: bool,
 }
 
+/// A stop that has not woken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sleeping {
+    /// Its slot.
+    pub slot: Slot,
+    /// Where it wakes.
+    pub stop: Price,
+    /// Open shares.
+    pub leaves: Quantity,
+}
+
 impl Shard {
     /// The best price of a side, hidden orders included.
     pub fn best(&self, ticker: TickerId, side: Side) -> Option<Price> {
@@ -73,13 +84,14 @@ impl Shard {
         })
     }
 
-    /// The sleeping stops of a side in the order in which they would wake, each with its stop price.
-    pub fn stops(&self, ticker: TickerId, side: Side) -> Vec<(Slot, Price)> {
+    /// The sleeping stops of a side in the order in which they would wake.
+    pub fn stops(&self, ticker: TickerId, side: Side) -> Vec<Sleeping> {
         let asleep = |order: &&Order| order.special.has(Special::ASLEEP) && !order.leaves.is_zero();
         let here = |order: &&Order| order.ticker == ticker && order.side() == side;
         let mut found: Vec<_> = self.arena.orders.iter().filter(asleep).filter(here).collect();
         found.sort_by_key(|order| self.specials.stops.key(order.tag.slot));
-        found.into_iter().map(|order| (order.tag.slot, self.stop_of(order))).collect()
+        let told = |order: &Order| Sleeping { slot: order.tag.slot, stop: self.stop_of(order), leaves: order.leaves };
+        found.into_iter().map(told).collect()
     }
 
     /// The state of trading in a ticker of this shard.
