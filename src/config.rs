@@ -65,6 +65,8 @@ pub struct Config {
     pub password_hashes: Vec<String>,
     /// Where the log and the sockets live.
     pub directory: PathBuf,
+    /// Milliseconds between two records of passing time, which orders with an expiry wait for; 0 makes none.
+    pub tick_ms: u32,
     /// Which thread runs what.
     pub threads: Threads,
     /// Log.
@@ -232,6 +234,7 @@ fn read_config(root: &Section<'_, '_>) -> Config {
     let directory = PathBuf::from(partition.text("directory", "/dev/shm/pitlane"));
     let matchers = partition.integer("matchers", 1..=64, 1) as u16;
     let orders_max = partition.integer("orders_max", 1_024..=1 << 27, 1 << 20) as u32;
+    let tick_ms = partition.integer("tick_ms", 0..=60_000, 1_000) as u32;
     partition.finish();
     let tickers = read_tickers(root, matchers);
     let accounts = read_accounts(root);
@@ -247,6 +250,7 @@ fn read_config(root: &Section<'_, '_>) -> Config {
         },
         password_hashes,
         directory,
+        tick_ms,
         threads: read_threads(root),
         journal: read_journal(root),
         gateway: read_gateway(root),

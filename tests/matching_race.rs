@@ -6,7 +6,7 @@
 mod support;
 
 use pitlane::engine::book::{EVENTS_MAX, Events, Progress, Shard};
-use pitlane::types::{CommandKind, MatcherId};
+use pitlane::types::{CommandKind, Event, MatcherId, Sequenced, TickerId};
 use support::allocations::{Counting, allocations};
 use support::flow::Flow;
 use support::lanes::{Lane, MATCHERS, market};
@@ -36,6 +36,30 @@ struct Seen {
     sweeps_long: u64,
     cancels_long: u64,
     orders_most: usize,
+    refills: u64,
+    /// Stops that woke, and records that woke more than one.
+    woken: u64,
+    chains: u64,
+    expired: u64,
+    /// Books that an order with a least quantity stood across when they were compared.
+    crossed: u64,
+}
+
+impl Seen {
+    fn count(&mut self, record: &Sequenced, said: &[(TickerId, Event)]) {
+        let count = |fact: fn(&Event) -> bool| said.iter().filter(|(_, event)| fact(event)).count() as u64;
+        self.events += said.len() as u64;
+        let long =
+            if record.command.kind == CommandKind::Enter { &mut self.sweeps_long } else { &mut self.cancels_long };
+        *long += u64::from(said.len() > EVENTS_MAX);
+        self.refills += count(|event| matches!(event, Event::Refreshed { .. }));
+        let woken = count(|event| matches!(event, Event::Triggered { .. }));
+        self.woken += woken;
+        self.chains += u64::from(woken > 1);
+        if record.command.kind == CommandKind::Tick {
+            self.expired += count(|event| matches!(event, Event::Canceled { .. }));
+        }
+    }
 }
 
 /// Prints the seed when the run does not end well.
@@ -59,13 +83,11 @@ fn run(seed: u64, commands: u64, orders_max: u32, seen: &mut Seen) {
         let (to, record) = flow.next(&mut lanes);
         for lane in &mut lanes[to] {
             let said = lane.play(&record, &mut events);
-            seen.events += said.len() as u64;
-            let sweeps = record.command.kind == CommandKind::Enter;
-            let long = if sweeps { &mut seen.sweeps_long } else { &mut seen.cancels_long };
-            *long += u64::from(said.len() > EVENTS_MAX);
+            seen.count(&record, &said);
         }
         if count % CHECK_EVERY == 0 {
             lanes.iter().for_each(|lane| lane.check(&market));
+            seen.crossed += lanes.iter().map(|lane| lane.crossed_books(&market)).sum::<u64>();
             seen.orders_most = lanes.iter().map(Lane::open_count).max().unwrap().max(seen.orders_most);
         }
     }
@@ -86,6 +108,8 @@ fn the_book_says_what_its_slow_twin_says() {
     if commands >= COMMANDS_DEFAULT {
         assert!(seen.sweeps_long > 0 && seen.cancels_long > 0, "no record was long enough to be resumed");
         assert!(seen.orders_most > 1_000, "the books stayed shallow");
+        let special = [seen.refills, seen.woken, seen.chains, seen.expired, seen.crossed];
+        assert!(special.iter().all(|&count| count > 100), "orders that are not plain did little: {seen:?}");
     }
 }
 

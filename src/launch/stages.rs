@@ -34,7 +34,7 @@ use crate::runtime::counters::Counters;
 use crate::runtime::link::{MarkReader, Receiver, Sender, bounded, mark};
 use crate::runtime::runner::StopFlag;
 use crate::runtime::shared_ring::SLOT_BYTES;
-use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, TimeSource};
+use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, TimeSource, Timer};
 use crate::types::{Command, Market, Nanos, Number, Report, Sequenced, SessionId};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -245,6 +245,7 @@ impl Stages {
             closed: closed.clone(),
             pages_wanted: pages_wanted_out,
             pages: pages_in,
+            timer: Timer::new(Nanos(u64::from(config.tick_ms) * 1_000_000)),
         };
         let sequencer_counters = SequencerCounters::new(&mut counters);
         let time = RecordTime(CountedClock::new());

@@ -8,6 +8,12 @@
 //! Nothing is taken while a link ahead or the log has no room, so that a command popped here is always carried
 //! through: nothing is dropped and nothing blocks. The commit mark moves as soon as the record is in the log, which
 //! outlives the process; safer promises move it from elsewhere.
+//!
+//! Time that passes is a record too: [`Timer`] makes them. Replay reads them like all others and makes none.
+
+mod timer;
+
+pub use timer::Timer;
 
 use crate::engine::oms::{AccountView, Decision, Oms, Position, Route};
 use crate::journal::LogWriter;
@@ -54,6 +60,8 @@ pub struct SequencerLinks {
     pub pages_wanted: Receiver<AccountId>,
     /// The answers: a page for each ticker.
     pub pages: Sender<AccountPage>,
+    /// Makes the records of passing time.
+    pub timer: Timer,
 }
 
 /// An account and one of its positions, as the OMS has them.
@@ -196,9 +204,22 @@ impl<T: TimeSource> Sequencer<T> {
         if !verdict.is_accepted() {
             self.counters.refused.add(1);
         }
-        if command.session == SessionId::VENUE {
+        // Nobody asked for a Tick.
+        if command.session == SessionId::VENUE && command.kind != CommandKind::Tick {
             self.echo(record);
         }
+    }
+
+    /// Makes the record of passing time when it is due and can be taken; else a later turn does.
+    #[cold]
+    fn tick(&mut self) -> usize {
+        if self.number == Number(0) || !self.has_room() || self.log.free_records() == 0 {
+            return 0;
+        }
+        let now = self.time.now();
+        let Some(command) = self.links.timer.take_due(now) else { return 0 };
+        self.decide(command);
+        1
     }
 
     /// Sends the record to the matchers it concerns; gives their set.
@@ -266,6 +287,9 @@ impl<T: TimeSource> Agent for Sequencer<T> {
         }
         if self.links.closed.is_requested() {
             return done;
+        }
+        if self.links.timer.looks() {
+            done += self.tick();
         }
         for input in 0..self.links.inputs.len() {
             done += self.take_from(input);

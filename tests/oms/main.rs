@@ -6,6 +6,7 @@
 mod checks;
 mod desk;
 mod interleaving;
+mod kinds;
 mod money;
 mod numbers;
 mod replaces;

@@ -44,6 +44,8 @@ impl Books for Shards {
             for side in [Side::Buy, Side::Sell] {
                 let orders = self.shards[spec.matcher.index()].orders(TickerId(t as u16), side);
                 open.extend(orders.map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));
+                let stops = self.shards[spec.matcher.index()].stops(TickerId(t as u16), side);
+                open.extend(stops.iter().map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));
             }
         }
         open.sort();

@@ -27,6 +27,8 @@ pub const AAPL: Symbol = Symbol(*b"AAPL    ");
 pub fn config(directory: &Path) -> Config {
     let mut config = Config::example();
     config.directory = directory.to_owned();
+    // These tests count records.
+    config.tick_ms = 0;
     config.market.orders_max = 1 << 14;
     config.journal.log_bytes = 8 << 20;
     config.gateway.listen = "127.0.0.1:0".parse().unwrap();

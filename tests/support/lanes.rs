@@ -2,8 +2,8 @@
 //! ends an order, and keeps the open shares of every order by the events alone, so that a share lost or made up shows.
 
 use super::random::Random;
-use super::twin::Twin;
-use pitlane::engine::book::{Events, Progress, Shard};
+use super::twin::{Twin, TwinOrder};
+use pitlane::engine::book::{Events, Progress, Shard, Sleeping};
 use pitlane::types::*;
 use std::collections::VecDeque;
 
@@ -151,8 +151,12 @@ impl Lane {
                 assert!(self.open[order.slot.index()].replace(open).is_none(), "slot in use");
                 self.live.push(order.slot.0);
             }
-            Event::Rested { order, quantity, .. } => {
+            Event::Rested { order, quantity, .. } | Event::Triggered { order, quantity, .. } => {
                 assert_eq!(self.open[order.slot.index()].unwrap().leaves, quantity.0);
+            }
+            Event::Refreshed { order, quantity, reserve, .. } => {
+                assert!(quantity.0 > 0, "an order that shows nothing");
+                assert_eq!(self.open[order.slot.index()].unwrap().leaves, quantity.0 + reserve.0);
             }
             Event::Filled { resting, incoming, quantity, resting_leaves, incoming_leaves, .. } => {
                 for (tag, leaves) in [(resting, resting_leaves), (incoming, incoming_leaves)] {
@@ -193,6 +197,16 @@ impl Lane {
         }
     }
 
+    /// Books in which a bid and an offer stand across each other.
+    pub fn crossed_books(&self, market: &Market) -> u64 {
+        let tickers = (0..market.tickers.len() as u16).map(TickerId);
+        let crossed = |ticker: &TickerId| {
+            let best = [Side::Buy, Side::Sell].map(|side| self.shard.best(*ticker, side));
+            matches!(best, [Some(bid), Some(offer)] if bid >= offer)
+        };
+        tickers.filter(|t| market.tickers[t.index()].matcher == self.matcher).filter(crossed).count() as u64
+    }
+
     /// Compares whole books.
     pub fn check(&self, market: &Market) {
         let mut resting_count = 0;
@@ -201,16 +215,25 @@ impl Lane {
             for side in [Side::Buy, Side::Sell] {
                 let orders: Vec<_> = self.shard.orders(ticker, side).collect();
                 let twins = self.twin.book(ticker).orders(side);
-                let named: Vec<_> = orders.iter().map(|o| (o.slot, o.reference, o.price, o.leaves.0)).collect();
-                let expected: Vec<_> = twins.iter().map(|o| (o.slot, o.reference, o.price, o.leaves)).collect();
+                let named: Vec<_> =
+                    orders.iter().map(|o| (o.slot, o.reference, o.price, o.leaves.0, o.shown.0)).collect();
+                let expected: Vec<_> =
+                    twins.iter().map(|o| (o.slot, o.reference, o.price, o.leaves, o.shown())).collect();
                 assert_eq!(named, expected, "queue order of {ticker} {side:?}");
                 assert!(orders.iter().all(|o| self.open[o.slot.index()].unwrap().leaves == o.leaves.0));
                 resting_count += orders.len();
                 let depth: Vec<_> = self.shard.depth(ticker, side).map(|d| (d.price, d.quantity, d.count)).collect();
                 assert_eq!(depth, self.twin.book(ticker).depth(side));
                 assert_eq!(self.shard.best(ticker, side), orders.first().map(|o| o.price));
+                let stops = self.twin.book(ticker).stops(side);
+                let told =
+                    |o: &TwinOrder| Sleeping { slot: o.slot, stop: o.terms.stop.unwrap(), leaves: Quantity(o.leaves) };
+                let expected: Vec<_> = stops.iter().map(told).collect();
+                assert_eq!(self.shard.stops(ticker, side), expected, "sleeping stops of {ticker} {side:?}");
+                resting_count += expected.len();
             }
-            let best = [Side::Buy, Side::Sell].map(|side| self.shard.best(ticker, side));
+            // Hidden orders with a least quantity may stand across the other side; what shows never does.
+            let best = [Side::Buy, Side::Sell].map(|side| self.shard.depth(ticker, side).next().map(|d| d.price));
             if let [Some(bid), Some(offer)] = best {
                 assert!(bid < offer, "crossed book: {bid} {offer}");
             }

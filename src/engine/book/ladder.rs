@@ -136,6 +136,16 @@ impl Ladder {
         if last_shown { self.levels[order.rank as usize].queues[1].head.slot() } else { next.slot() }
     }
 
+    /// The order that trades next at a rank for one who let hidden orders there go by, the last of them `skipped`, or
+    /// [`Slot::NONE`].
+    pub fn first_past(&self, arena: &Arena, rank: Rank, skipped: Slot) -> Slot {
+        let [shown, hidden] = self.levels[rank as usize].queues;
+        if !shown.head.is_none() {
+            return shown.head.slot();
+        }
+        if skipped == Slot::NONE { hidden.head.slot() } else { arena.chains.of(Node::of(skipped)).next.slot() }
+    }
+
     /// Puts a new order at the end of its queue and of its session's list.
     #[inline(always)]
     pub fn enter(&mut self, chains: &mut Chains, session: &mut List, place: Place, slot: Slot) {

@@ -4,6 +4,7 @@
 //! [`super::arena`], because neighbours change each other's links and nothing else.
 
 use super::arena::Rank;
+use super::beside::Special;
 use super::ladder::Place;
 use crate::types::{
     Command, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, Side, SideCode, Slot, TickerId,
@@ -20,7 +21,7 @@ pub(super) struct Order {
     pub price: Price,
     /// Rank of the price on its side; meaningless for a market order.
     pub rank: Rank,
-    /// Open shares. 0: the entry is free.
+    /// Open shares; of a reserve order in the book those it shows. 0: the entry is free.
     pub leaves: Quantity,
     /// Shares traded so far, over all replaces.
     pub executed: Quantity,
@@ -35,7 +36,9 @@ pub(super) struct Order {
     pub group: u16,
     /// Group of the self-match rule, spaces for none.
     pub self_match_group: [u8; 2],
-    pub post_only: bool,
+    /// As in the command: 0 may take, 1 may not, 2 steps back instead.
+    pub post_only: u8,
+    pub special: Special,
 }
 
 const _: () = assert!(size_of::<Order>() == 64 && align_of::<Order>() == 64, "an order is one cache line");
@@ -58,7 +61,8 @@ impl Order {
             self_match_group: command.self_match_group,
             side_code: command.side,
             display: command.display,
-            post_only: command.post_only != 0,
+            post_only: command.post_only,
+            special: Special::NONE,
         }
     }
 

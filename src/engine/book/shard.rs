@@ -1,14 +1,18 @@
 //! A shard: the books of one matcher, what is under way in them, and which request goes where.
 
 use super::arena::Arena;
+use super::beside::Specials;
 use super::events::{Events, Progress};
 use super::ladder::{Ladder, TICKS_MAX};
+use super::least::{Past, Survey};
 use super::mass::{StateWalk, Walk};
 use super::matching::{Reach, Taker};
 use super::scale::Scale;
+use super::stops::{Stops, Trades};
+use super::waiting::Tree;
 use crate::types::{
-    AccountId, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, OrderReference, Sequenced, Side, TickerId,
-    TickerSpec, TimeInForce, TradingState,
+    AccountId, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, Nanos, OrderReference, Quantity, Sequenced,
+    Side, TickerId, TickerSpec, TimeInForce, TradingState,
 };
 use core::fmt;
 
@@ -76,14 +80,20 @@ pub(super) struct Book {
     /// Whether the ticker belongs to this shard. Entries of others are there only so that a ticker is its index.
     pub ours: bool,
     pub state: TradingState,
+    /// Smallest step of quantities.
+    pub lot: Quantity,
+    pub trades: Trades,
+    pub stops: Stops,
 }
 
 impl Book {
-    fn new(scale: Scale, locate: u16, ours: bool) -> Book {
+    fn new(scale: Scale, spec: &TickerSpec, locate: u16, ours: bool) -> Book {
         let ticks = if ours { scale.ticks() } else { 0 };
         let sides = [Ladder::new(ticks), Ladder::new(ticks)];
         let numbers = Numbers { references: 0, matches: 0, locate };
-        Book { scale, sides, numbers, ours, state: TradingState::Trading }
+        let lot = Quantity(spec.lot.0.max(1));
+        let (trades, stops) = (Trades::NONE, Stops::NONE);
+        Book { scale, sides, numbers, ours, state: TradingState::Trading, lot, trades, stops }
     }
 
     #[inline]
@@ -119,6 +129,14 @@ pub(super) struct Owner {
 pub(super) enum Work {
     None,
     Sweep(Taker),
+    SweepPast(Taker, Past),
+    Survey(Taker, Survey),
+    /// Stops of the ticker are due.
+    Wake(TickerId),
+    Expire {
+        now: Nanos,
+        spoke: bool,
+    },
     Cancel(Walk),
     State(StateWalk),
 }
@@ -133,6 +151,9 @@ pub struct Shard {
     pub(super) firms: Box<[Firm]>,
     /// By session.
     pub(super) owners: Box<[Owner]>,
+    pub(super) specials: Specials,
+    /// Orders of all tickers that have an expiry.
+    pub(super) expiries: Tree,
     pub(super) work: Work,
 }
 
@@ -147,7 +168,9 @@ impl Shard {
             .into_iter()
             .zip(&market.tickers)
             .enumerate()
-            .map(|(index, (scale, spec))| Book::new(scale, TickerId(index as u16).locate(), spec.matcher == matcher))
+            .map(|(index, (scale, spec))| {
+                Book::new(scale, spec, TickerId(index as u16).locate(), spec.matcher == matcher)
+            })
             .collect();
         let owners =
             market.sessions.iter().map(|s| Owner { account: s.account, firm: market.accounts[s.account.index()].firm });
@@ -156,6 +179,8 @@ impl Shard {
             books,
             firms: market.accounts.iter().map(|a| a.firm).collect(),
             owners: owners.collect(),
+            specials: Specials::new(market.orders_max),
+            expiries: Tree::EMPTY,
             work: Work::None,
         })
     }
@@ -214,8 +239,8 @@ impl Shard {
             | CommandKind::SetLimit
             | CommandKind::StateDigest
             | CommandKind::Phase
-            | CommandKind::Tick
             | CommandKind::Bust => nothing(command.ticker, out),
+            CommandKind::Tick => self.expire(record.time, false, out),
         }
     }
 
@@ -224,7 +249,20 @@ impl Shard {
         out.clear();
         match core::mem::replace(&mut self.work, Work::None) {
             Work::None => Progress::Done,
-            Work::Sweep(mut taker) => self.sweep(&mut taker, out),
+            Work::Sweep(mut taker) => {
+                let progress = self.sweep(&mut taker, out);
+                self.awaken(taker.order.ticker, progress, out)
+            }
+            Work::SweepPast(mut taker, past) => {
+                let progress = self.sweep_past(&mut taker, past, out);
+                self.awaken(taker.order.ticker, progress, out)
+            }
+            Work::Survey(mut taker, survey) => {
+                let progress = self.survey(&mut taker, survey, out);
+                self.awaken(taker.order.ticker, progress, out)
+            }
+            Work::Wake(ticker) => self.wake_due(ticker, out),
+            Work::Expire { now, spoke } => self.expire(now, spoke, out),
             Work::Cancel(walk) => self.walk(walk, out),
             Work::State(walk) => self.states(walk, out),
         }

@@ -8,8 +8,8 @@ use super::lookup::Key;
 use super::{Oms, Session};
 use crate::engine::risk::{Request, Reservation};
 use crate::types::{
-    Command, CommandKind, Limit, MatcherId, Nanos, Price, Quantity, Reject, Scope, Sequenced, SideCode, Slot, TickerId,
-    UserRef, Verdict,
+    Command, CommandKind, Limit, MatcherId, Nanos, Price, Quantity, Reject, Scope, Sequenced, SessionId, SideCode,
+    Slot, TickerId, UserRef, Verdict,
 };
 
 /// What becomes of a command.
@@ -78,7 +78,10 @@ impl Oms {
                 if known { ACCEPT } else { refuse(Reject::Other) }
             }
             // Not served yet.
-            CommandKind::Phase | CommandKind::Tick | CommandKind::Bust => refuse(Reject::NotServed),
+            CommandKind::Phase | CommandKind::Bust => refuse(Reject::NotServed),
+            // Time passes for everybody; no client makes it.
+            CommandKind::Tick if command.session == SessionId::VENUE => ACCEPT,
+            CommandKind::Tick => refuse(Reject::NotServed),
             CommandKind::SessionLost | CommandKind::DayStart | CommandKind::DayEnd | CommandKind::StateDigest => ACCEPT,
         }
     }

@@ -25,6 +25,7 @@
 mod account;
 mod checks;
 mod holding;
+mod kinds;
 mod rate;
 mod ticker;
 mod view;
@@ -32,6 +33,7 @@ mod view;
 pub use checks::CHECKS;
 pub(crate) use checks::Request;
 pub(crate) use holding::Holding;
+pub use kinds::{FLOORS_MAX, KINDS, Kind, MATRIX, kinds_of};
 pub use view::{AccountView, Breach, Position};
 
 use crate::types::{
