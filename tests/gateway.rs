@@ -224,7 +224,7 @@ impl Venue {
             quantity: Quantity(quantity),
             leaves: Quantity(0),
             reason: CancelReason::User,
-            displayed: true,
+            shown: Quantity(quantity),
         };
         self.report(session, ReportBody::Order(event, Party::Incoming));
     }

@@ -43,6 +43,13 @@ struct Seen {
     imbalances: u64,
     limit_states: u64,
     broken: u64,
+    refills: u64,
+    /// Stops that woke, and records that woke more than one.
+    woken: u64,
+    chains: u64,
+    expired: u64,
+    /// Books that an order with a least quantity stood across when they were compared.
+    crossed: u64,
 }
 
 impl Seen {
@@ -53,6 +60,14 @@ impl Seen {
             CommandKind::Enter => self.sweeps_long += u64::from(is_long),
             CommandKind::Phase | CommandKind::Halt | CommandKind::Resume => self.crosses_long += u64::from(is_long),
             _ => self.cancels_long += u64::from(is_long),
+        }
+        let count = |fact: fn(&Event) -> bool| said.iter().filter(|(_, event)| fact(event)).count() as u64;
+        self.refills += count(|event| matches!(event, Event::Refreshed { .. }));
+        let woken = count(|event| matches!(event, Event::Triggered { .. }));
+        self.woken += woken;
+        self.chains += u64::from(woken > 1);
+        if record.command.kind == CommandKind::Tick {
+            self.expired += count(|event| matches!(event, Event::Canceled { .. }));
         }
         for (_, event) in said {
             use Liquidity::{ClosingImbalanceOnly, OpeningImbalanceOnly};
@@ -96,6 +111,7 @@ fn run(seed: u64, commands: u64, orders_max: u32, seen: &mut Seen) {
         }
         if count % CHECK_EVERY == 0 {
             lanes.iter().for_each(|lane| lane.check(&market));
+            seen.crossed += lanes.iter().map(|lane| lane.crossed_books(&market)).sum::<u64>();
             seen.orders_most = lanes.iter().map(Lane::open_count).max().unwrap().max(seen.orders_most);
         }
     }
@@ -118,6 +134,8 @@ fn the_book_says_what_its_slow_twin_says() {
         assert!(seen.orders_most > 1_000, "the books stayed shallow");
         assert!(seen.crosses > 100 && seen.crosses_long > 0 && seen.leftovers > 0, "few crosses");
         assert!(seen.imbalances > 0 && seen.limit_states > 0 && seen.broken > 0, "a timer or a bust did nothing");
+        let special = [seen.refills, seen.woken, seen.chains, seen.expired, seen.crossed];
+        assert!(special.iter().all(|&count| count > 100), "orders that are not plain did little: {seen:?}");
     }
 }
 

@@ -130,7 +130,7 @@ impl Inside {
             quantity: Quantity(quantity),
             leaves: Quantity(0),
             reason: CancelReason::User,
-            displayed: true,
+            shown: Quantity(quantity),
         };
         self.report(session, ReportBody::Order(event, Party::Incoming));
     }

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod inspect;
 pub mod load;
 pub mod order;
+mod order_terms;
 pub mod password;
 pub mod play;
 pub mod portfolio;

@@ -1,5 +1,6 @@
 //! `pitlane order`: order entry by hand, over TCP or shared memory, with the library any client links.
 
+use super::order_terms::Terms;
 use super::{ConfigArgument, Failure, Outcome, endpoints};
 use crate::client::orders::{Address, Incoming, NewOrder, OrderOptions, OrderSession, Replacement};
 use crate::types::{CancelReason, Channel, Display, Price, Quantity, Reject, SideCode, Symbol, UserRef};
@@ -70,9 +71,11 @@ enum Action {
         /// Cancel it rather than take.
         #[arg(long)]
         post_only: bool,
-        /// Least quantity of an immediate order.
+        /// Least quantity of an immediate or a hidden order.
         #[arg(long)]
         min_quantity: Option<u32>,
+        #[command(flatten)]
+        terms: Terms,
     },
     /// Cancel an order, or reduce it to a total of so many shares.
     Cancel {
@@ -287,7 +290,8 @@ fn print(sequence: u64, message: &Outbound, as_json: bool) {
 }
 
 fn new_order(action: &Action) -> Result<NewOrder, Failure> {
-    let Action::Enter { side, quantity, ticker, price, ioc, fok, hidden, post_only, min_quantity } = action else {
+    let Action::Enter { side, quantity, ticker, price, ioc, fok, hidden, post_only, min_quantity, terms } = action
+    else {
         unreachable!("the caller has matched an entry")
     };
     let side = match side.as_str() {
@@ -311,7 +315,7 @@ fn new_order(action: &Action) -> Result<NewOrder, Failure> {
     if let Some(least) = least {
         order.tags = order.tags.with_min_quantity(Quantity(least));
     }
-    Ok(order)
+    terms.of(order)
 }
 
 fn parse_symbol(text: &str) -> Result<Symbol, Failure> {
@@ -319,7 +323,7 @@ fn parse_symbol(text: &str) -> Result<Symbol, Failure> {
         .ok_or_else(|| Failure::Usage(format!("{text:?} is no ticker: at most eight letters or digits")))
 }
 
-fn parse_price(text: &str) -> Result<Price, Failure> {
+pub(super) fn parse_price(text: &str) -> Result<Price, Failure> {
     if text == "market" {
         return Ok(Price::MARKET);
     }

@@ -103,9 +103,10 @@ fn is_public(event: &Event) -> bool {
         Event::Triggered { .. } => false,
         Event::Refreshed { display, .. } | Event::Repriced { display, .. } => display.is_shown(),
         Event::Rested { display, .. } => display.is_shown(),
-        Event::Canceled { displayed, .. } | Event::SelfMatch { displayed, .. } => *displayed,
-        Event::Modified { displayed, taken, .. } => *displayed && !taken.is_zero(),
-        Event::Replaced { was_displayed, rests, display, .. } => *was_displayed || (*rests && display.is_shown()),
+        Event::Canceled { shown, .. } | Event::SelfMatch { shown, .. } | Event::Modified { shown, .. } => {
+            !shown.is_zero()
+        }
+        Event::Replaced { old_shown, rests, shown, .. } => !old_shown.is_zero() || (*rests && !shown.is_zero()),
     }
 }
 

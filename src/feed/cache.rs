@@ -128,7 +128,7 @@ impl TickerDepth {
     fn apply(&mut self, event: &Event) -> Result<Touched, NotThere> {
         match *event {
             Event::Nothing | Event::Accepted { .. } | Event::ReplaceIgnored { .. } => Ok(None),
-            Event::Rested { side, display, quantity, price, .. } => Ok(self.add(side, display, price, quantity)),
+            Event::Rested { side, display, shown, price, .. } => Ok(self.add(side, display, price, shown)),
             Event::Filled { price, quantity, resting_leaves, resting_side, displayed, .. } => {
                 let touched = self.take(resting_side, displayed, price, quantity, resting_leaves.is_zero())?;
                 self.facts.last_price = price;
@@ -137,18 +137,16 @@ impl TickerDepth {
                 self.facts.trades += 1;
                 Ok(touched.or(Some([false; 2])))
             }
-            Event::Canceled { side, price, quantity, leaves, displayed, .. }
-            | Event::SelfMatch { side, price, quantity, leaves, displayed, .. } => {
-                self.take(side, displayed, price, quantity, leaves.is_zero())
+            Event::Canceled { side, price, shown, leaves, .. }
+            | Event::SelfMatch { side, price, shown, leaves, .. } => {
+                self.take(side, !shown.is_zero(), price, shown, leaves.is_zero())
             }
-            Event::Modified { side_code, price, taken, leaves, displayed, .. } => {
-                self.take(side_code.side(), displayed && !taken.is_zero(), price, taken, leaves.is_zero())
+            Event::Modified { side_code, price, shown, leaves, .. } => {
+                self.take(side_code.side(), !shown.is_zero(), price, shown, leaves.is_zero())
             }
-            Event::Replaced {
-                side, display, quantity, price, old_quantity, old_price, was_displayed, rests, ..
-            } => {
-                let left = self.take(side, was_displayed, old_price, old_quantity, true)?;
-                let came = if rests { self.add(side, display, price, quantity) } else { None };
+            Event::Replaced { side, display, shown, price, old_shown, old_price, rests, .. } => {
+                let left = self.take(side, !old_shown.is_zero(), old_price, old_shown, true)?;
+                let came = if rests { self.add(side, display, price, shown) } else { None };
                 Ok(both(left, came))
             }
             Event::Refreshed { side, display, price, quantity, .. } => {

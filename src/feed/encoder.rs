@@ -26,6 +26,8 @@ const TRADE_SIDE: Side = Side::Buy;
 /// Turns facts into messages. Holds the directory and nothing that changes.
 pub struct FeedEncoder {
     directory: Vec<(Symbol, Quantity)>,
+    /// By account: an order may come to rest by another's record.
+    firms: Vec<Firm>,
 }
 
 /// Where and when: what every message's head needs.
@@ -39,7 +41,10 @@ struct Head {
 impl FeedEncoder {
     /// For the tickers of this market.
     pub fn new(market: &Market) -> FeedEncoder {
-        FeedEncoder { directory: market.tickers.iter().map(|spec| (spec.symbol, spec.lot)).collect() }
+        FeedEncoder {
+            directory: market.tickers.iter().map(|spec| (spec.symbol, spec.lot)).collect(),
+            firms: market.accounts.iter().map(|account| account.firm).collect(),
+        }
     }
 
     /// Appends the messages of one fact, all or none. Says how many: none for what is not public, one for an event in
@@ -56,10 +61,27 @@ impl FeedEncoder {
                     return Err(StoreFull);
                 }
                 let Some(head) = self.head(published) else { return Ok(0) };
-                book(event, *firm, head, store)
+                let owner = self.firm_of(event).unwrap_or(*firm);
+                book(event, owner, head, store)
             }
             PublicFact::DayStart => self.day_start(published.time.of_day(), store),
             PublicFact::DayEnd => day_end(published.time.of_day(), store),
+        }
+    }
+
+    /// Firm of an order that comes to be shown. It need not be that of the record: a refill or a stop that wakes comes with
+    /// the record of whoever traded.
+    #[inline]
+    fn firm_of(&self, event: &Event) -> Option<Firm> {
+        match event {
+            Event::Rested { order, .. } | Event::Replaced { order, .. } | Event::Refreshed { order, .. } => {
+                self.firms.get(order.account.index()).copied()
+            }
+            Event::Nothing | Event::Accepted { .. } | Event::ReplaceIgnored { .. } => None,
+            Event::Filled { .. } | Event::Canceled { .. } | Event::SelfMatch { .. } | Event::Modified { .. } => None,
+            Event::State { .. } | Event::Triggered { .. } | Event::Repriced { .. } => None,
+            Event::Crossed { .. } | Event::CrossDone { .. } | Event::Imbalance { .. } => None,
+            Event::Band { .. } | Event::Broken { .. } => None,
         }
     }
 
@@ -100,7 +122,7 @@ fn day_end(time: DayNanos, store: &mut FeedStore) -> Result<u32, StoreFull> {
 fn book(event: &Event, firm: Firm, head: Head, store: &mut FeedStore) -> Result<u32, StoreFull> {
     match *event {
         Event::Nothing | Event::Accepted { .. } | Event::ReplaceIgnored { .. } => Ok(0),
-        Event::Rested { reference, side, display, quantity, price, .. } => {
+        Event::Rested { reference, side, display, shown: quantity, price, .. } => {
             add(Resting { reference, side, display, quantity, price }, firm, head, store)
         }
         // At the resting order's price, which is the one displayed: never a `C`. The last share needs no `D`.
@@ -121,17 +143,18 @@ fn book(event: &Event, firm: Firm, head: Head, store: &mut FeedStore) -> Result<
             },
             store,
         ),
-        Event::Canceled { reference, quantity, leaves, displayed, .. }
-        | Event::SelfMatch { reference, quantity, leaves, displayed, .. }
-        | Event::Modified { reference, taken: quantity, leaves, displayed, .. } => {
-            if displayed {
-                reduce(reference, quantity, leaves, head, store)
-            } else {
+        Event::Canceled { reference, shown, leaves, .. }
+        | Event::SelfMatch { reference, shown, leaves, .. }
+        | Event::Modified { reference, shown, leaves, .. } => {
+            if shown.is_zero() {
                 Ok(0)
+            } else {
+                reduce(reference, shown, leaves, head, store)
             }
         }
-        Event::Replaced { old_reference, reference, side, display, quantity, price, was_displayed, rests, .. } => {
-            match (was_displayed, rests && display.is_shown()) {
+        Event::Replaced { old_reference, reference, side, display, shown, price, old_shown, rests, .. } => {
+            let quantity = shown;
+            match (!old_shown.is_zero(), rests && !shown.is_zero()) {
                 (true, true) => say(
                     &OrderReplace {
                         head: OrderReplace::head(head.locate, head.time),
@@ -252,7 +275,7 @@ fn add(order: Resting, firm: Firm, head: Head, store: &mut FeedStore) -> Result<
     }
 }
 
-/// `X` while shares are left, `D` when none are, nothing when none were taken.
+/// `X` while shares are left, `D` when none are.
 #[inline]
 fn reduce(
     reference: OrderReference,
@@ -263,9 +286,6 @@ fn reduce(
 ) -> Result<u32, StoreFull> {
     if leaves.is_zero() {
         return delete(reference, head, store);
-    }
-    if taken.is_zero() {
-        return Ok(0);
     }
     let head = OrderCancel::head(head.locate, head.time);
     say(&OrderCancel { head, reference: reference.0.into(), shares: taken.0.into() }, store)

@@ -11,7 +11,8 @@
 //!   says nothing that could be done; its refusal makes the OMS pass it over and count it.
 //! - Minimum quantity is taken as shares. The protocol counts round lots; with lots of 1 to 1,000 shares by ticker
 //!   that would make one field mean different things, and clients of ours state shares everywhere else.
-//! - Firm fields must name the session's own firm. Discretion, special handling and random reserves are not served.
+//! - Firm fields must name the session's own firm. Discretion and special handling are not served.
+//! - A stop price, good till cancel and what a post-only order does come as options of the house (tags 128 to 130).
 //!
 //! Hot, O(1), no allocation; tables are built at start from the market.
 
@@ -230,7 +231,7 @@ fn options(tags: &Tags, command: &mut Command, checks: &mut Checks) {
     }
     if let Some(floor) = tags.max_floor() {
         command.max_floor = floor;
-        checks.require(floor.is_zero() || floor == command.quantity, Reject::InvalidMaxFloor);
+        checks.require(floor <= command.quantity, Reject::InvalidMaxFloor);
     }
     if let Some(minimum) = tags.min_quantity() {
         command.min_quantity = minimum;
@@ -244,7 +245,7 @@ fn options(tags: &Tags, command: &mut Command, checks: &mut Checks) {
             (_, None) => checks.require(false, Reject::InvalidSelfMatch),
         }
     }
-    command.post_only = u8::from(checks.option(tags.post_only(), b"PN", b'N') == b'P');
+    house_options(tags, command, checks);
     command.customer_type = checks.option(tags.customer_type(), b"RN ", b' ');
     checks.option(tags.trade_now(), b"YN ", b' ');
     checks.option(tags.shares_located(), b"YN", b'N');
@@ -262,7 +263,25 @@ fn options(tags: &Tags, command: &mut Command, checks: &mut Checks) {
         }
         Some(_) => true,
     };
-    checks.require(!discretion && !handled && command.random_reserve == 0, Reject::NotServed);
+    checks.require(!discretion && !handled, Reject::NotServed);
+}
+
+/// The house's own options, and post-only, which one of them belongs to.
+fn house_options(tags: &Tags, command: &mut Command, checks: &mut Checks) {
+    let post_only = checks.option(tags.post_only(), b"PN", b'N') == b'P';
+    let steps_back = checks.option(tags.post_only_action(), b"RN", b'N') == b'R';
+    // A Replace may name the action of an order that is post-only already.
+    let named = command.kind == CommandKind::Replace && !tags.has(12);
+    command.post_only = u8::from(post_only || (named && steps_back)) << u8::from(steps_back);
+    if let Some(wire) = tags.stop_price() {
+        let stop = price_from_wire(wire).filter(|stop| *stop != Price(0) && !stop.is_market());
+        checks.require(stop.is_some(), Reject::InvalidStop);
+        command.value = u64::from(stop.unwrap_or(Price(0)).0);
+    }
+    if checks.option(tags.good_till_cancel(), b"YN", b'N') == b'Y' {
+        checks.require(command.time_in_force == TimeInForce::Day, Reject::TimeInForce);
+        command.time_in_force = TimeInForce::GoodTillCancel;
+    }
 }
 
 /// The checks of one message: keeps the first that failed.
@@ -310,10 +329,15 @@ impl Checks {
 
     #[inline]
     fn time_in_force(&mut self, letter: u8) -> TimeInForce {
-        let time_in_force = TimeInForce::from_letter(letter);
+        // Good till cancel is an option, never a letter.
+        let time_in_force = TimeInForce::from_letter(letter).filter(|t| *t != TimeInForce::GoodTillCancel);
         self.require(time_in_force.is_some(), Reject::Other);
         let time_in_force = time_in_force.unwrap_or(TimeInForce::Day);
-        let served = matches!(time_in_force, TimeInForce::Day | TimeInForce::ImmediateOrCancel);
+        let served = match time_in_force {
+            TimeInForce::Day | TimeInForce::ImmediateOrCancel => true,
+            TimeInForce::GoodTillTime | TimeInForce::GoodTillCancel => true,
+            TimeInForce::ExtendedHours | TimeInForce::AfterHours => false,
+        };
         self.require(served, Reject::TimeInForce);
         time_in_force
     }
@@ -443,6 +467,9 @@ mod tests {
             .with_self_match_group(*b"xy")
             .with_customer_type(b'R')
             .with_max_floor(Quantity(300))
+            .with_stop_price(1_400_000)
+            .with_post_only_action(b'R')
+            .with_random_reserves(Quantity(7))
             .with_expire_seconds(60)
             .with_shares_located(b'Y')
             .with_trade_now(b' ');
@@ -456,7 +483,8 @@ mod tests {
         (expected.user_ref, expected.channel) = (UserRef(9), Channel::named(3));
         (expected.quantity, expected.min_quantity, expected.max_floor) = (Quantity(300), Quantity(300), Quantity(300));
         expected.price = Price(1_503_400);
-        (expected.post_only, expected.group, expected.self_match_group) = (1, 77, *b"xy");
+        (expected.post_only, expected.group, expected.self_match_group) = (2, 77, *b"xy");
+        (expected.value, expected.random_reserve) = (1_400_000, 7);
         expected.self_match = SelfMatch::from_letter(b'O').unwrap();
         expected.expire_seconds = 60;
         expected.client_order_id = ClientOrderId::from_text("mine").unwrap();
@@ -522,6 +550,8 @@ mod tests {
         assert_eq!(refusal(|o| o.price = 1_999_999_901), Reject::InvalidPrice);
         assert_eq!(refusal(|o| o.price = u64::MAX), Reject::None);
         assert_eq!(refusal(|o| o.time_in_force = b'5'), Reject::TimeInForce);
+        assert_eq!(refusal(|o| o.time_in_force = b'6'), Reject::None);
+        assert_eq!(refusal(|o| o.time_in_force = b'G'), Reject::Other, "not a letter of the wire");
         assert_eq!(refusal(|o| o.time_in_force = b'?'), Reject::Other);
         assert_eq!(refusal(|o| o.display = b'Z'), Reject::InvalidDisplay);
         assert_eq!(refusal(|o| o.capacity = b'?'), Reject::Other);
@@ -537,13 +567,22 @@ mod tests {
         assert_eq!(refusal_with(none.with_firm(Firm::from_text("ALFA").unwrap())), Reject::None);
         assert_eq!(refusal_with(none.with_price_type(b'M')), Reject::InvalidPegType);
         assert_eq!(refusal_with(none.with_peg_offset(-1)), Reject::InvalidPegType);
-        assert_eq!(refusal_with(none.with_max_floor(Quantity(100))), Reject::InvalidMaxFloor);
+        assert_eq!(
+            refusal_with(none.with_max_floor(Quantity(100))),
+            Reject::None,
+            "the checks decide what goes together"
+        );
+        assert_eq!(refusal_with(none.with_max_floor(Quantity(301))), Reject::InvalidMaxFloor);
+        assert_eq!(refusal_with(none.with_stop_price(0)), Reject::InvalidStop);
+        assert_eq!(refusal_with(none.with_stop_price(2_000_000_000)), Reject::InvalidStop);
+        assert_eq!(refusal_with(none.with_good_till_cancel(b'Y')), Reject::TimeInForce, "of an immediate order");
+        assert_eq!(refusal_with(none.with_good_till_cancel(b'?')), Reject::Other);
+        assert_eq!(refusal_with(none.with_post_only_action(b'?')), Reject::Other);
         assert_eq!(refusal_with(none.with_min_quantity(Quantity(301))), Reject::InvalidMinQuantity);
         assert_eq!(refusal_with(none.with_self_match(b'y')), Reject::InvalidSelfMatch);
         assert_eq!(refusal_with(none.with_self_match(b'*')), Reject::None);
         assert_eq!(refusal_with(none.with_discretion_price(0)), Reject::NotServed);
         assert_eq!(refusal_with(none.with_handle_inst(b'I')), Reject::NotServed);
-        assert_eq!(refusal_with(none.with_random_reserves(Quantity(1))), Reject::NotServed);
         assert_eq!(refusal_with(none.with_post_only(b'?')), Reject::Other);
         assert_eq!(refusal_with(none.with_shares_located(b'?')), Reject::Other);
     }
@@ -557,6 +596,39 @@ mod tests {
         assert!(command.is_imbalance_only() && command.has_tag(17));
         order.tags = Tags::NONE.with_handle_inst(b'O');
         assert_eq!(read(order).refusal, Reject::NotServed);
+    }
+
+    #[test]
+    fn good_till_cancel_is_a_day_order_with_an_option() {
+        let kept = |letter| {
+            let mut order = order();
+            (order.time_in_force, order.tags) = (b'0', Tags::NONE.with_good_till_cancel(letter));
+            read(order).time_in_force
+        };
+        assert_eq!(kept(b'Y'), TimeInForce::GoodTillCancel);
+        assert_eq!(kept(b'N'), TimeInForce::Day);
+    }
+
+    #[test]
+    fn a_replace_may_name_what_a_post_only_order_does_without_saying_that_it_is_one() {
+        let asked = |tags| {
+            let replace = ouch::ReplaceOrder {
+                original: UserRef(1),
+                user_ref: UserRef(2),
+                quantity: Quantity(1),
+                price: 100,
+                time_in_force: b'0',
+                display: b'Y',
+                sweep: b'N',
+                client_order_id: ClientOrderId::BLANK,
+                tags,
+            };
+            let command = read(replace);
+            (command.post_only, command.has_tag(12), command.has_tag(8))
+        };
+        assert_eq!(asked(Tags::NONE.with_post_only_action(b'R')), (2, false, true));
+        assert_eq!(asked(Tags::NONE.with_post_only_action(b'N')), (0, false, true));
+        assert_eq!(asked(Tags::NONE.with_post_only(b'N').with_post_only_action(b'R')), (0, true, true));
     }
 
     #[test]

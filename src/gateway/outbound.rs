@@ -18,7 +18,7 @@
 use crate::gateway::inbound::{TAG_VALUE_LOCATED, TAG_VALUE_TRADE_NOW, TAG_VALUE_TRADE_NOW_SPACE};
 use crate::types::{
     Answer, CancelReason, ClientOrderId, CommandKind, DayNanos, Event, Liquidity, Market, OrderReference, OrderTag,
-    Party, Quantity, Reject, Report, ReportBody, Slot, Symbol, TickerId,
+    Party, Quantity, Reject, Report, ReportBody, Slot, Symbol, TickerId, TimeInForce,
 };
 use crate::wire::ouch::{Tags, outbound as ouch, price_to_wire};
 
@@ -107,7 +107,7 @@ impl Outbound {
             quantity: answer.quantity,
             symbol: self.symbol_of(answer.reference),
             price: price_to_wire(answer.price),
-            time_in_force: command.time_in_force.letter(),
+            time_in_force: letter_of(command.time_in_force),
             display: command.display.letter(),
             reference: answer.reference,
             capacity: command.capacity,
@@ -130,7 +130,7 @@ impl Outbound {
             quantity: answer.quantity,
             symbol: self.symbol_of(answer.reference),
             price: price_to_wire(answer.price),
-            time_in_force: command.time_in_force.letter(),
+            time_in_force: letter_of(command.time_in_force),
             display: command.display.letter(),
             reference: answer.reference,
             capacity: command.capacity,
@@ -172,11 +172,10 @@ fn system_event(event: u8, time: DayNanos, out: &mut [u8]) -> usize {
 
 fn order(event: &Event, party: Party, time: DayNanos, out: &mut [u8]) -> Option<usize> {
     match *event {
-        Event::Filled { resting, incoming, match_number, price, quantity, displayed, .. } => {
-            let (OrderTag { user_ref, channel, .. }, liquidity) = match (party, displayed) {
-                (Party::Resting, true) => (resting, Liquidity::Added),
-                (Party::Resting, false) => (resting, Liquidity::AddedHidden),
-                (Party::Incoming, _) => (incoming, Liquidity::Removed),
+        Event::Filled { resting, incoming, match_number, price, quantity, liquidity, .. } => {
+            let (OrderTag { user_ref, channel, .. }, liquidity) = match party {
+                Party::Resting => (resting, liquidity),
+                Party::Incoming => (incoming, Liquidity::Removed),
             };
             let (price, liquidity, tags) = (price_to_wire(price), liquidity.letter(), Tags::echo(channel));
             Some(ouch::Executed { time, user_ref, quantity, price, liquidity, match_number, tags }.encode(out))
@@ -253,6 +252,11 @@ fn channel_as_sent(answer: &Answer) -> Tags {
     }
 }
 
+/// The letter of a time in force: good till cancel is a day order with an option.
+fn letter_of(time_in_force: TimeInForce) -> u8 {
+    if time_in_force == TimeInForce::GoodTillCancel { TimeInForce::Day.letter() } else { time_in_force.letter() }
+}
+
 /// The options of the request with the values of its record. The encoder leaves out those that the message cannot
 /// carry. Options that are refused whenever they are sent (discretion) cannot stand in an accepted record.
 #[inline]
@@ -282,7 +286,7 @@ fn tags_as_sent(answer: &Answer) -> Tags {
         tags = tags.with_peg_offset(command.peg_offset);
     }
     if command.has_tag(12) {
-        tags = tags.with_post_only(if command.post_only == 1 { b'P' } else { b'N' });
+        tags = tags.with_post_only(if command.post_only != 0 { b'P' } else { b'N' });
     }
     if command.has_tag(13) {
         tags = tags.with_random_reserves(Quantity(command.random_reserve));
@@ -311,6 +315,16 @@ fn rare_tags_as_sent(answer: &Answer, mut tags: Tags) -> Tags {
     }
     if command.has_tag(25) {
         tags = tags.with_shares_located(if command.tags & TAG_VALUE_LOCATED == 0 { b'N' } else { b'Y' });
+    }
+    if command.has_tag(31) {
+        tags = tags.with_stop_price(price_to_wire(command.stop_price()));
+    }
+    if command.has_tag(0) {
+        let kept = command.time_in_force == TimeInForce::GoodTillCancel;
+        tags = tags.with_good_till_cancel(if kept { b'Y' } else { b'N' });
+    }
+    if command.has_tag(8) {
+        tags = tags.with_post_only_action(if command.post_only == 2 { b'R' } else { b'N' });
     }
     if command.has_tag(29) {
         tags = tags.with_self_match(command.self_match.letter);
@@ -374,6 +388,19 @@ mod tests {
     }
 
     #[test]
+    fn the_options_of_the_house_come_back_as_they_were_sent() {
+        let body = answer(CommandKind::Enter, Verdict::ACCEPTED, |command| {
+            command.time_in_force = TimeInForce::GoodTillCancel;
+            (command.value, command.post_only) = (1_400_000, 2);
+            command.tags = 1 << 31 | 1 | 1 << 8 | 1 << 12;
+        });
+        let Some(Message::Accepted(accepted)) = message(body) else { panic!("not accepted") };
+        assert_eq!(accepted.time_in_force, b'0', "good till cancel has no letter");
+        let expected = Tags::NONE.with_stop_price(1_400_000).with_good_till_cancel(b'Y').with_post_only_action(b'R');
+        assert_eq!(accepted.tags, expected.with_post_only(b'P'));
+    }
+
+    #[test]
     fn a_refusal_is_told_with_the_code_of_the_protocol() {
         let body = answer(CommandKind::Enter, Verdict::refused(Reject::BuyingPower), |command| {
             command.channel = Channel::named(5);
@@ -422,6 +449,7 @@ mod tests {
             incoming_leaves: Quantity(1),
             resting_side: Side::Buy,
             displayed,
+            liquidity: if displayed { Liquidity::Added } else { Liquidity::AddedHidden },
         };
         let told = |displayed, party| match message(ReportBody::Order(fill(displayed), party)) {
             Some(Message::Executed(executed)) => (executed.user_ref.0, executed.liquidity, executed.tags.channel()),
@@ -446,7 +474,7 @@ mod tests {
             liquidity: Liquidity::Removed,
             strategy: b'D',
             detailed,
-            displayed: false,
+            shown: Quantity(0),
         };
         match message(ReportBody::Order(event(true), Party::Incoming)) {
             Some(Message::SelfMatchCanceled(told)) => {
@@ -469,6 +497,7 @@ mod tests {
             side: Side::Buy,
             display: Display::Anonymous,
             quantity: Quantity(1),
+            shown: Quantity(1),
             price: Price(100),
         };
         for event in [rested, Event::Nothing, Event::ReplaceIgnored { order: tag(Channel::NONE) }] {

@@ -206,7 +206,7 @@ mod tests {
             quantity: Quantity(quantity),
             leaves: Quantity(0),
             reason: CancelReason::User,
-            displayed: true,
+            shown: Quantity(quantity),
         };
         let body = ReportBody::Order(event, Party::Incoming);
         Report { session, number: Number(u64::from(quantity)), time: Nanos(5), body }

@@ -150,7 +150,7 @@ pub struct Command {
     pub cross: u8,
     /// Price type letter; only `L` is served.
     pub price_type: u8,
-    /// 1 when the order must not take.
+    /// 1 when the order must not take, 2 when it steps back from the best price instead of being refused for it.
     pub post_only: u8,
     /// Kill switch: whom it covers.
     pub scope: Scope,
@@ -245,7 +245,7 @@ impl Command {
         }
     }
 
-    /// Whether the client sent option tag `tag` (1 to 31).
+    /// Whether the client sent option tag `tag` (1 to 30); bits 0, 8 and 31 stand for the house's own tags.
     #[inline]
     pub const fn has_tag(&self, tag: u8) -> bool {
         self.tags & (1 << tag) != 0
@@ -271,6 +271,12 @@ impl Command {
     #[inline]
     pub const fn is_imbalance_only(&self) -> bool {
         self.tags & Command::IMBALANCE_ONLY != 0
+    }
+
+    /// The stop price that Enter or Replace names, if it names one.
+    #[inline]
+    pub const fn stop_at(&self) -> Option<Price> {
+        if self.has_tag(31) { Some(self.stop_price()) } else { None }
     }
 
     /// Whether this is an order that trades wholly at once or not at all.

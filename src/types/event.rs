@@ -79,8 +79,10 @@ pub enum Event {
         side: Side,
         /// How it shows; attributed orders carry `firm` on the feed.
         display: Display,
-        /// Open shares.
+        /// Open shares, those of a reserve that wait unseen too.
         quantity: Quantity,
+        /// Shares that show; 0 for a hidden order.
+        shown: Quantity,
         /// Limit price.
         price: Price,
     },
@@ -106,6 +108,8 @@ pub enum Event {
         resting_side: Side,
         /// Whether the resting order shows on the feed.
         displayed: bool,
+        /// Flag of the resting order's report.
+        liquidity: Liquidity,
     },
     /// Shares left an order without trading.
     Canceled {
@@ -123,8 +127,8 @@ pub enum Event {
         leaves: Quantity,
         /// Why.
         reason: CancelReason,
-        /// Whether these shares were resting in the book and shown there. False for an incoming remainder.
-        displayed: bool,
+        /// How many of these shares rested in the book and showed there; 0 for an incoming remainder.
+        shown: Quantity,
     },
     /// Self-match prevention took shares off an order.
     SelfMatch {
@@ -150,8 +154,8 @@ pub enum Event {
         strategy: u8,
         /// 1 for the detailed report, 0 for a plain cancel with reason `Q`.
         detailed: bool,
-        /// Whether these shares were resting and shown.
-        displayed: bool,
+        /// How many of these shares rested and showed.
+        shown: Quantity,
     },
     /// An order was replaced: same slot, new user reference, new number, priority lost.
     Replaced {
@@ -177,8 +181,10 @@ pub enum Event {
         old_quantity: Quantity,
         /// Limit price it had.
         old_price: Price,
-        /// Whether the old order was shown in the book.
-        was_displayed: bool,
+        /// Shares the old order showed in the book; 0 when it was hidden, or a stop that slept.
+        old_shown: Quantity,
+        /// Shares the new order shows if it rests at once.
+        shown: Quantity,
         /// True when the new order goes straight into the book without trading: the feed says `U` if both are
         /// shown. Otherwise the old one leaves now and a later `Rested` brings what is left of the new one.
         rests: bool,
@@ -202,8 +208,8 @@ pub enum Event {
         taken: Quantity,
         /// Open shares afterwards; 0 ends the order.
         leaves: Quantity,
-        /// Whether it shows in the book.
-        displayed: bool,
+        /// How many of the shares taken showed in the book.
+        shown: Quantity,
     },
     /// Trading in the ticker is now in this state.
     State {

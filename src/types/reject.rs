@@ -37,7 +37,7 @@ macro_rules! rejects {
 rejects! {
     /// Display letter unknown or not served.
     InvalidDisplay = 0x0003, "invalid display";
-    /// Reserve orders are not served, or the floor is above the quantity.
+    /// The floor is off the lot, above the quantity or below a thousandth of it, or on an order that shows no part.
     InvalidMaxFloor = 0x0004, "invalid max floor";
     /// Pegged orders are not served.
     InvalidPegType = 0x0005, "invalid peg type";
@@ -85,12 +85,16 @@ rejects! {
     BuyingPower = 0x0106, "buying power";
     /// The book or the order table is full.
     BookFull = 0x0107, "book full";
-    /// A time in force that is not served.
+    /// A time in force that is not served, or an expiry that does not go with it.
     TimeInForce = 0x0108, "time in force not served";
     /// The replaced chain may not exceed the protocol's quantity.
     ReplaceNotAllowed = 0x0015, "replace not allowed";
     /// A tag that is unknown, not allowed here, of the wrong size or sent twice.
     InvalidTag = 0x0109, "invalid option";
+    /// Post-only on an order that takes by its nature, or an action of one that is not post-only.
+    InvalidPostOnly = 0x0110, "invalid post-only";
+    /// A stop price off the tick or outside the ticker's range.
+    InvalidStop = 0x0111, "invalid stop price";
     /// Retail, routing or other handling that is not served.
     NotServed = 0x010A, "not served";
     /// The ticker is closed.
@@ -123,7 +127,6 @@ impl Reject {
             Reject::SessionDisabled | Reject::AccountDisabled | Reject::KillSwitch => Reject::FirmNotAuthorized.code(),
             Reject::OpenOrders | Reject::PositionLimit | Reject::BuyingPower => Reject::GrossExposure.code(),
             Reject::BookFull => 0x000A,
-            Reject::TimeInForce | Reject::InvalidTag | Reject::NotServed => Reject::Other.code(),
             Reject::Closed => 0x0002,
             Reject::ImmediateInAuction | Reject::UnknownTrade | Reject::AlreadyBroken | Reject::StoppedByOperator => {
                 Reject::Other.code()
@@ -132,6 +135,10 @@ impl Reject {
             Reject::NoOpening | Reject::NoClosing | Reject::CrossNotServed | Reject::InvalidImbalanceOnly => {
                 Reject::InvalidCross.code()
             }
+            Reject::TimeInForce | Reject::InvalidTag | Reject::NotServed | Reject::InvalidPostOnly => {
+                Reject::Other.code()
+            }
+            Reject::InvalidStop => Reject::InvalidPrice.code(),
             other => other.code(),
         }
     }

@@ -56,9 +56,14 @@ pub fn tag() -> OrderTag {
     }
 }
 
+fn shown_of(quantity: u32, displayed: bool) -> Quantity {
+    if displayed { Quantity(quantity) } else { Quantity(0) }
+}
+
 pub fn rests_as(reference: u64, side: Side, price: u32, quantity: u32, display: Display) -> Event {
     let (price, quantity) = (Price(price), Quantity(quantity));
-    Event::Rested { order: tag(), reference: OrderReference(reference), side, display, quantity, price }
+    let shown = if display.is_shown() { quantity } else { Quantity(0) };
+    Event::Rested { order: tag(), reference: OrderReference(reference), side, display, quantity, shown, price }
 }
 
 pub fn rested(reference: u64, side: Side, price: u32, quantity: u32) -> Event {
@@ -77,6 +82,7 @@ pub fn filled(reference: u64, side: Side, price: u32, quantity: u32, leaves: u32
         incoming_leaves: Quantity(0),
         resting_side: side,
         displayed,
+        liquidity: if displayed { Liquidity::Added } else { Liquidity::AddedHidden },
     }
 }
 
@@ -89,7 +95,7 @@ pub fn canceled(reference: u64, side: Side, price: u32, quantity: u32, leaves: u
         quantity: Quantity(quantity),
         leaves: Quantity(leaves),
         reason: CancelReason::User,
-        displayed,
+        shown: shown_of(quantity, displayed),
     }
 }
 
@@ -106,7 +112,7 @@ pub fn self_matched(reference: u64, side: Side, price: u32, quantity: u32, leave
         liquidity: Liquidity::Added,
         strategy: b'Y',
         detailed: false,
-        displayed,
+        shown: shown_of(quantity, displayed),
     }
 }
 
@@ -134,7 +140,8 @@ pub fn replaced(
         price: Price(new.0),
         old_quantity: Quantity(old.1),
         old_price: Price(old.0),
-        was_displayed,
+        old_shown: shown_of(old.1, was_displayed),
+        shown: shown_of(new.1, display.is_shown()),
         rests,
     }
 }
@@ -147,7 +154,7 @@ pub fn modified(reference: u64, side: Side, price: u32, taken: u32, leaves: u32,
         price: Price(price),
         taken: Quantity(taken),
         leaves: Quantity(leaves),
-        displayed,
+        shown: shown_of(taken, displayed),
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::desk::*;
 use pitlane::engine::risk::CHECKS;
 use pitlane::types::{
-    Command, CommandKind, Firm, Limit, Money, Nanos, Price, Quantity, Reject, Scope, SideCode, TickerId, TimeInForce,
-    UserRef,
+    Command, CommandKind, Display, Firm, Limit, Money, Nanos, Price, Quantity, Reject, Scope, SideCode, TickerId,
+    TimeInForce, UserRef,
 };
 
 /// What is sent before the command that is checked, and that command.
@@ -45,6 +45,19 @@ fn spoil(scene: &mut Scene, reject: Reject) {
             command.min_quantity = Quantity(10);
             command.tags |= 1 << 3;
         }
+        Reject::InvalidMaxFloor => {
+            command.max_floor = Quantity(7);
+            command.tags |= 1 << 5;
+        }
+        Reject::TimeInForce => {
+            command.expire_seconds = 1;
+            command.tags |= 1 << 15;
+        }
+        Reject::InvalidPostOnly => command.tags |= 1 << 8,
+        Reject::InvalidStop => {
+            command.value = 1_050_050;
+            command.tags |= 1 << 31;
+        }
         Reject::InvalidSide => {
             command.side = SideCode::Sell;
             command.tags |= 1 << 27;
@@ -79,7 +92,13 @@ fn outcome(scene: &Scene) -> Reject {
 
 /// The checks that an Enter, or a Replace, can fail, in their order.
 fn order_of_checks(opens: bool) -> Vec<Reject> {
-    let only_entering = [Reject::InvalidSymbol, Reject::FirmNotAuthorized, Reject::OpenOrders, Reject::BookFull];
+    let only_entering = [
+        Reject::InvalidSymbol,
+        Reject::FirmNotAuthorized,
+        Reject::InvalidPostOnly,
+        Reject::OpenOrders,
+        Reject::BookFull,
+    ];
     let fits = |reject: &Reject| match opens {
         true => *reject != Reject::InvalidSide,
         false => !only_entering.contains(reject),
@@ -148,7 +167,7 @@ fn price_is_on_the_tick_and_inside_the_range() {
 }
 
 #[test]
-fn minimum_quantity_needs_an_immediate_order_that_can_reach_it() {
+fn minimum_quantity_needs_an_immediate_or_hidden_order_that_can_reach_it() {
     let order = |minimum, time_in_force| Command {
         min_quantity: Quantity(minimum),
         time_in_force,
@@ -158,6 +177,9 @@ fn minimum_quantity_needs_an_immediate_order_that_can_reach_it() {
     assert_eq!(ask(order(100, TimeInForce::ImmediateOrCancel)), Reject::None);
     assert_eq!(ask(order(110, TimeInForce::ImmediateOrCancel)), Reject::InvalidMinQuantity);
     assert_eq!(ask(order(10, TimeInForce::Day)), Reject::InvalidMinQuantity);
+    let hidden = |minimum| Command { display: Display::Hidden, tags: 1 << 3, ..order(minimum, TimeInForce::Day) };
+    assert_eq!(ask(hidden(100)), Reject::None);
+    assert_eq!(ask(hidden(110)), Reject::InvalidMinQuantity);
 }
 
 #[test]

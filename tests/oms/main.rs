@@ -7,6 +7,7 @@ mod checks;
 mod crosses;
 mod desk;
 mod interleaving;
+mod kinds;
 mod money;
 mod numbers;
 mod phases;

@@ -45,6 +45,8 @@ impl Books for Shards {
                 let (shard, ticker) = (&self.shards[spec.matcher.index()], TickerId(t as u16));
                 let orders = shard.orders(ticker, side).chain(shard.cross_orders(ticker, side));
                 open.extend(orders.map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));
+                let stops = self.shards[spec.matcher.index()].stops(TickerId(t as u16), side);
+                open.extend(stops.iter().map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));
             }
         }
         open.sort();

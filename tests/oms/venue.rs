@@ -158,7 +158,8 @@ impl Venue {
                 price: c.price,
                 old_quantity: Quantity(old.leaves),
                 old_price: old.price,
-                was_displayed: true,
+                old_shown: Quantity(old.leaves),
+                shown: Quantity(leaves),
                 rests: false,
             },
         ));
@@ -188,7 +189,7 @@ impl Venue {
                     price: order.price,
                     taken,
                     leaves,
-                    displayed: true,
+                    shown: taken,
                 }
             } else {
                 canceled(&order, taken.0, leaves.0, CancelReason::User)
@@ -268,7 +269,10 @@ impl Venue {
         } else {
             let (order, reference) = (incoming.tag, incoming.reference);
             let (side, quantity, price) = (incoming.side, Quantity(incoming.leaves), incoming.price);
-            out.push((ticker, Event::Rested { order, reference, side, display: Display::Anonymous, quantity, price }));
+            out.push((
+                ticker,
+                Event::Rested { order, reference, side, display: Display::Anonymous, quantity, shown: quantity, price },
+            ));
             self.orders.push(incoming);
         }
     }
@@ -295,6 +299,7 @@ impl Venue {
                 incoming_leaves: Quantity(incoming.leaves),
                 resting_side: resting.side,
                 displayed: true,
+                liquidity: Liquidity::Added,
             },
         ));
         if resting.leaves == 0 {
@@ -331,7 +336,7 @@ impl Venue {
                         liquidity: Liquidity::Added,
                         strategy: b'D',
                         detailed: true,
-                        displayed: true,
+                        shown: Quantity(taken),
                     },
                 ));
             }
@@ -375,6 +380,6 @@ fn canceled(order: &Order, taken: u32, leaves: u32, reason: CancelReason) -> Eve
         quantity: Quantity(taken),
         leaves: Quantity(leaves),
         reason,
-        displayed: true,
+        shown: Quantity(taken),
     }
 }

@@ -123,7 +123,8 @@ impl Flow {
         self.number += 1;
         Sequenced {
             number: Number(self.number),
-            time: Nanos(self.number * 1_000),
+            // A few milliseconds a record, so that orders of some seconds live through some thousand records.
+            time: Nanos(self.number * 3_000_000),
             verdict: Verdict::ACCEPTED,
             command: Command::new(kind),
         }
@@ -201,7 +202,7 @@ impl Flow {
             Display::Attributed,
             Display::Hidden,
         ]);
-        command.post_only = u8::from(self.random.percent(8));
+        command.post_only = if self.random.percent(8) { self.random.of(&[1, 1, 2]) } else { 0 };
         command.group = self.random.below(3) as u16;
         if self.random.percent(20) {
             command.time_in_force = TimeInForce::GoodTillCancel;
@@ -215,6 +216,48 @@ impl Flow {
             });
         }
         self.self_match(command);
+        if self.random.percent(30) {
+            self.special_terms(command);
+        }
+    }
+
+    /// Reserve, least quantity, expiry, good till cancel: any mixture, sensible or not.
+    fn special_terms(&mut self, command: &mut Command) {
+        let tag = |command: &mut Command, tag: u8, random: &mut Random| {
+            let sent = random.percent(40);
+            command.tags |= u32::from(sent) << tag;
+            sent
+        };
+        if tag(command, 5, &mut self.random) {
+            command.max_floor = Quantity(self.random.below(1 + u64::from(command.quantity.0) * 3 / 2) as u32);
+            if command.quantity.0 > 100_000 {
+                command.max_floor.0 = command.max_floor.0.max(command.quantity.0 / 500);
+            }
+        }
+        if tag(command, 13, &mut self.random) {
+            command.random_reserve = self.random.below(4 + u64::from(command.max_floor.0) / 2) as u32;
+        }
+        if tag(command, 3, &mut self.random) {
+            command.display = self.random.of(&[Display::Hidden, Display::Hidden, Display::Hidden, Display::Anonymous]);
+            command.min_quantity = Quantity(self.random.below(1 + u64::from(command.quantity.0).min(30)) as u32);
+        }
+        match self.random.below(5) {
+            0 => command.time_in_force = TimeInForce::GoodTillCancel,
+            1 => {
+                command.time_in_force = TimeInForce::GoodTillTime;
+                tag(command, 15, &mut self.random);
+                command.expire_seconds = 1 + self.random.below(20) as u32;
+            }
+            _ => {}
+        }
+        tag(command, 0, &mut self.random);
+    }
+
+    /// A stop price, mostly where the market may come.
+    fn stop(&mut self, ticker: TickerId, command: &mut Command) {
+        let side = self.random.of(&[SideCode::Buy, SideCode::Sell]);
+        command.value = u64::from(self.price(ticker, side).0);
+        command.tags |= 1 << 31;
     }
 
     fn side(&mut self) -> SideCode {
@@ -247,6 +290,9 @@ impl Flow {
         self.terms(&mut command);
         record.command = command;
         record.verdict.slot = slot;
+        if self.random.percent(10) {
+            self.stop(ticker, &mut record.command);
+        }
         self.priced(ticker, &mut record);
         self.for_cross(&mut record);
         if !self.is_building() && self.number % PHASE_RECORDS < STORM_RECORDS && self.random.percent(30) {
@@ -320,8 +366,12 @@ impl Flow {
         record.command.side = self.side();
         record.command.quantity.0 = record.command.quantity.0.max(1);
         self.terms(&mut record.command);
-        record.command.tags = [12, 27, 29, 30].map(|tag| u32::from(self.random.percent(50)) << tag).iter().sum();
+        record.command.tags |=
+            [8, 12, 27, 29, 30].map(|tag| u32::from(self.random.percent(50)) << tag).iter().sum::<u32>();
         let ticker = meant.map_or(TickerId(0), |open| open.ticker);
+        if self.random.percent(8) {
+            self.stop(ticker, &mut record.command);
+        }
         self.priced(ticker, &mut record);
         if self.random.percent(4) {
             record.verdict.reject = Reject::InvalidQuantity;

@@ -2,8 +2,8 @@
 //! ends an order, and keeps the open shares of every order by the events alone, so that a share lost or made up shows.
 
 use super::random::Random;
-use super::twin::Twin;
-use pitlane::engine::book::{Events, Progress, Shard};
+use super::twin::{Twin, TwinOrder};
+use pitlane::engine::book::{Events, Progress, Shard, Sleeping};
 use pitlane::types::*;
 use std::collections::VecDeque;
 
@@ -134,7 +134,7 @@ impl Lane {
     /// Both execute the record; returns the events.
     pub fn play(&mut self, record: &Sequenced, events: &mut Events) -> Vec<(TickerId, Event)> {
         let said = execute(&mut self.shard, record, events);
-        assert_eq!(said, self.twin.execute(record), "after {record:?}");
+        agree(&said, &self.twin.execute(record), record);
         for (ticker, event) in &said {
             self.note(*ticker, event, record);
             if self.twin.has(*ticker) {
@@ -172,8 +172,12 @@ impl Lane {
                 assert!(self.open[order.slot.index()].replace(open).is_none(), "slot in use");
                 self.live.push(order.slot.0);
             }
-            Event::Rested { order, quantity, .. } => {
+            Event::Rested { order, quantity, .. } | Event::Triggered { order, quantity, .. } => {
                 assert_eq!(self.open[order.slot.index()].unwrap().leaves, quantity.0);
+            }
+            Event::Refreshed { order, quantity, reserve, .. } => {
+                assert!(quantity.0 > 0, "an order that shows nothing");
+                assert_eq!(self.open[order.slot.index()].unwrap().leaves, quantity.0 + reserve.0);
             }
             Event::Crossed { buy, sell, quantity, buy_leaves, sell_leaves, match_number, .. } => {
                 self.crossed += u64::from(quantity.0);
@@ -235,12 +239,24 @@ impl Lane {
         }
     }
 
-    /// No book is crossed while it trades.
+    /// What shows of a book is not crossed while it trades. Hidden orders with a least quantity may stand across the other
+    /// side.
     pub fn is_uncrossed(&self, ticker: TickerId) {
-        let best = [Side::Buy, Side::Sell].map(|side| self.shard.best(ticker, side));
+        let best = [Side::Buy, Side::Sell].map(|side| self.shard.depth(ticker, side).next().map(|d| d.price));
         if let [Some(bid), Some(offer)] = best {
             assert!(bid < offer || !self.shard.phase(ticker).matches(), "crossed book: {bid} {offer}");
         }
+    }
+
+    /// Books in which a bid and an offer stand across each other.
+    pub fn crossed_books(&self, market: &Market) -> u64 {
+        let tickers = (0..market.tickers.len() as u16).map(TickerId);
+        let crossed = |ticker: &TickerId| {
+            let best = [Side::Buy, Side::Sell].map(|side| self.shard.best(*ticker, side));
+            let matches = self.shard.phase(*ticker).matches();
+            matches!(best, [Some(bid), Some(offer)] if bid >= offer && matches)
+        };
+        tickers.filter(|t| market.tickers[t.index()].matcher == self.matcher).filter(crossed).count() as u64
     }
 
     /// Compares whole books.
@@ -251,8 +267,10 @@ impl Lane {
             for side in [Side::Buy, Side::Sell] {
                 let orders: Vec<_> = self.shard.orders(ticker, side).collect();
                 let twins = self.twin.book(ticker).orders(side);
-                let named: Vec<_> = orders.iter().map(|o| (o.slot, o.reference, o.price, o.leaves.0)).collect();
-                let expected: Vec<_> = twins.iter().map(|o| (o.slot, o.reference, o.price, o.leaves)).collect();
+                let named: Vec<_> =
+                    orders.iter().map(|o| (o.slot, o.reference, o.price, o.leaves.0, o.shown.0)).collect();
+                let expected: Vec<_> =
+                    twins.iter().map(|o| (o.slot, o.reference, o.price, o.leaves, o.shown())).collect();
                 assert_eq!(named, expected, "queue order of {ticker} {side:?}");
                 assert!(orders.iter().all(|o| self.open[o.slot.index()].unwrap().leaves == o.leaves.0));
                 resting_count += orders.len();
@@ -263,11 +281,29 @@ impl Lane {
                 let twins = self.twin.book(ticker).waiting(side);
                 assert_eq!(waiting, twins.iter().map(|o| (o.slot, o.leaves)).collect::<Vec<_>>());
                 resting_count += waiting.len();
+                let stops = self.twin.book(ticker).stops(side);
+                let told =
+                    |o: &TwinOrder| Sleeping { slot: o.slot, stop: o.terms.stop.unwrap(), leaves: Quantity(o.leaves) };
+                let expected: Vec<_> = stops.iter().map(told).collect();
+                assert_eq!(self.shard.stops(ticker, side), expected, "sleeping stops of {ticker} {side:?}");
+                resting_count += expected.len();
             }
             assert_eq!(self.shard.phase(ticker), self.twin.book(ticker).phase());
             self.is_uncrossed(ticker);
         }
         assert_eq!(resting_count, self.live.len(), "an order is open and nowhere");
+    }
+}
+
+/// Says where two lists of events part, which may be long.
+fn agree(said: &[(TickerId, Event)], twin: &[(TickerId, Event)], record: &Sequenced) {
+    if said != twin {
+        let at = said.iter().zip(twin).take_while(|(said, twin)| said == twin).count();
+        let around = at.saturating_sub(2)..;
+        let told = |list: &[(TickerId, Event)]| -> String {
+            list[around.start..].iter().take(4).map(|event| format!("{event:?}\n")).collect()
+        };
+        panic!("event {at} of {record:?}\nthe book\n{}its twin\n{}", told(said), told(twin));
     }
 }
 

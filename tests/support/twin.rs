@@ -15,14 +15,37 @@ pub struct TwinOrder {
     pub entered: u64,
     pub slot: Slot,
     pub reference: OrderReference,
+    /// All open shares, and those of them that may trade now: of a reserve order the part it shows.
     pub leaves: u32,
+    pub tip: u32,
     pub price: Price,
     pub display: Display,
     pub executed: u32,
     pub removed: u32,
     /// It waits for a cross.
     pub waits: bool,
+    pub terms: Terms,
     pub command: Command,
+}
+
+/// What an order keeps that a plain one has not.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Terms {
+    pub floor: u32,
+    pub random: u32,
+    pub refills: u32,
+    /// The part that shows came from the reserve.
+    pub refilled: bool,
+    pub minimum: u32,
+    pub good_till_cancel: bool,
+    /// When it ends, and the number it had when that was set.
+    pub ends: Option<(u64, OrderReference)>,
+    /// Where a stop that sleeps wakes.
+    pub stop: Option<Price>,
+    /// A stop that will not rest.
+    pub immediate: bool,
+    /// How far a market order may reach.
+    pub limit: u32,
 }
 
 impl TwinOrder {
@@ -43,6 +66,41 @@ impl TwinOrder {
     pub(super) fn is_shown(&self) -> bool {
         self.display != Display::Hidden
     }
+
+    /// Shares that show now.
+    pub fn shown(&self) -> u32 {
+        if self.is_shown() && self.terms.stop.is_none() { self.tip } else { 0 }
+    }
+
+    /// What may trade at a time when it comes to rest.
+    fn tip_at_rest(&self) -> u32 {
+        let splits = self.is_shown() && self.terms.floor > 0;
+        if splits { self.terms.floor.min(self.leaves) } else { self.leaves }
+    }
+
+    /// Takes shares off that do not trade: first those that do not show. Gives how many of them showed.
+    pub(super) fn lose(&mut self, lost: u32) -> u32 {
+        let shown_before = self.shown();
+        self.leaves -= lost;
+        self.tip = self.tip.min(self.leaves);
+        shown_before - self.shown()
+    }
+
+    /// Whether it trades, resting, with an order that has `offered` left.
+    fn takes(&self, offered: u32) -> bool {
+        self.is_shown() || offered >= self.terms.minimum.min(self.leaves)
+    }
+
+    /// The size of the next part to show.
+    fn refill(&self, lot: u32) -> u32 {
+        let lots = u64::from(self.terms.random / lot);
+        let mut drawn = self.reference.0 ^ (u64::from(self.terms.refills) << 48);
+        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        drawn = (drawn ^ (drawn >> 31)) % (lots * 2 + 1);
+        let least = u64::from(self.terms.floor).saturating_sub(lots * u64::from(lot));
+        ((least + drawn * u64::from(lot)) as u32).max(1).min(self.leaves)
+    }
 }
 
 type Levels = BTreeMap<Price, VecDeque<TwinOrder>>;
@@ -52,7 +110,6 @@ type Levels = BTreeMap<Price, VecDeque<TwinOrder>>;
 pub struct TwinBook {
     pub(super) spec: TickerSpec,
     pub(super) phase: Phase,
-    pub(super) last: Price,
     pub(super) last_cross: Price,
     /// Lower and upper bound and whether orders press against one; zeros without a band.
     pub(super) band: (Price, Price, bool),
@@ -62,6 +119,11 @@ pub struct TwinBook {
     offers: Levels,
     /// Side and price of each order, by slot.
     places: BTreeMap<Slot, (Side, Price)>,
+    /// Stops that have not woken.
+    asleep: Vec<TwinOrder>,
+    /// Prices traded at since stops were last looked at, the last one then among them; and the last price of all.
+    pub(super) printed: Vec<Price>,
+    pub(super) last: Option<Price>,
     references: u64,
     matches: u64,
 }
@@ -71,13 +133,15 @@ impl TwinBook {
         TwinBook {
             spec: spec.clone(),
             phase: spec.auction.phase_start,
-            last: spec.reference,
             last_cross: spec.reference,
             band: (Price(0), Price(0), false),
             waiting: Vec::new(),
             bids: Levels::new(),
             offers: Levels::new(),
             places: BTreeMap::new(),
+            asleep: Vec::new(),
+            printed: Vec::new(),
+            last: None,
             references: 0,
             matches: 0,
         }
@@ -114,20 +178,55 @@ impl TwinBook {
         orders
     }
 
-    /// The side's best order, if an incoming order with this limit may trade with it.
-    fn first_within(&self, side: Side, limit: u32) -> Option<TwinOrder> {
-        let (price, queue) = match side {
-            Side::Buy => self.bids.last_key_value()?,
-            Side::Sell => self.offers.first_key_value()?,
+    /// The side's first order that an incoming order with this limit and so much left may trade with.
+    fn first_within(&self, side: Side, limit: u32, offered: u32) -> Option<TwinOrder> {
+        let levels = if side == Side::Buy { &self.bids } else { &self.offers };
+        let mut within: Box<dyn Iterator<Item = (&Price, &VecDeque<TwinOrder>)>> = match side {
+            Side::Buy => Box::new(levels.iter().rev().take_while(|(price, _)| price.0 >= limit)),
+            Side::Sell => Box::new(levels.iter().take_while(|(price, _)| price.0 <= limit)),
         };
-        let within = if side == Side::Buy { price.0 >= limit } else { price.0 <= limit };
-        let first = queue.iter().find(|order| order.is_shown()).or(queue.front());
-        first.filter(|_| within).cloned()
+        within.find_map(|(_, queue)| {
+            let hidden = || queue.iter().find(|order| !order.is_shown() && order.takes(offered));
+            queue.iter().find(|order| order.is_shown()).or_else(hidden).cloned()
+        })
+    }
+
+    /// Whether there is any order within this limit.
+    fn crosses(&self, side: Side, limit: u32) -> bool {
+        self.first_within(side, limit, u32::MAX).is_some()
+    }
+
+    /// Whether a trade has reached this stop price.
+    fn has_reached(&self, side: Side, stop: Price) -> bool {
+        self.printed
+            .iter()
+            .chain(&self.last)
+            .any(|price| if side == Side::Buy { *price >= stop } else { *price <= stop })
+    }
+
+    /// The stops of a side in the order in which they would wake.
+    pub fn stops(&self, side: Side) -> Vec<TwinOrder> {
+        let mut stops: Vec<_> = self.asleep.iter().filter(|order| order.side() == side).cloned().collect();
+        stops.sort_by_key(|order| {
+            let stop = i64::from(order.terms.stop.unwrap().0);
+            (if side == Side::Buy { stop } else { -stop }, order.reference)
+        });
+        stops
+    }
+
+    /// The next stop to wake.
+    fn due(&self) -> Option<TwinOrder> {
+        let first = |side| self.stops(side).first().cloned();
+        let reached = |order: &TwinOrder| self.has_reached(order.side(), order.terms.stop.unwrap());
+        first(Side::Buy).filter(reached).or_else(|| first(Side::Sell).filter(reached))
     }
 
     fn find(&mut self, slot: Slot) -> Option<&mut TwinOrder> {
         if let Some(at) = self.waiting.iter().position(|order| order.slot == slot) {
-            return Some(&mut self.waiting[at]);
+            return self.waiting.get_mut(at);
+        }
+        if let Some(at) = self.asleep.iter().position(|order| order.slot == slot) {
+            return self.asleep.get_mut(at);
         }
         let (side, price) = *self.places.get(&slot)?;
         self.levels(side).get_mut(&price)?.iter_mut().find(|order| order.slot == slot)
@@ -145,6 +244,9 @@ impl TwinBook {
         if let Some(at) = self.waiting.iter().position(|order| order.slot == slot) {
             return self.waiting.remove(at);
         }
+        if let Some(at) = self.asleep.iter().position(|order| order.slot == slot) {
+            return self.asleep.remove(at);
+        }
         let (side, price) = self.places.remove(&slot).expect("an order in the slot");
         let levels = self.levels(side);
         let queue = levels.get_mut(&price).unwrap();
@@ -161,7 +263,7 @@ impl TwinBook {
         let levels = if side == Side::Buy { &self.bids } else { &self.offers };
         let at = |price: Price| {
             let shown = levels[&price].iter().filter(|order| order.is_shown());
-            (price, shown.clone().map(|order| u64::from(order.leaves)).sum(), shown.count() as u32)
+            (price, shown.clone().map(|order| u64::from(order.tip)).sum(), shown.count() as u32)
         };
         self.prices(side).into_iter().map(at).filter(|(_, _, count)| *count > 0).collect()
     }
@@ -230,7 +332,7 @@ impl Twin {
                 twin.change_phase(ticker, to);
             }),
             CommandKind::DayEnd => {
-                self.cancel_all(CancelReason::Expired, |_| true);
+                self.cancel_all(CancelReason::Expired, |order| !order.terms.good_till_cancel);
                 self.each(TickerId::ALL, |twin, ticker| twin.enter_phase(ticker, Phase::Closed));
             }
             CommandKind::Halt | CommandKind::Resume | CommandKind::Phase => {
@@ -239,9 +341,15 @@ impl Twin {
                     twin.change_phase(ticker, to);
                 })
             }
-            CommandKind::Tick => self.each(TickerId::ALL, Twin::tick),
+            CommandKind::Tick => {
+                self.expire(record.time);
+                self.each(TickerId::ALL, Twin::tick);
+            }
             CommandKind::Bust => self.bust(command),
             _ => {}
+        }
+        for ticker in self.books.keys().copied().collect::<Vec<_>>() {
+            self.wake_stops(ticker);
         }
         if self.said.is_empty() {
             self.said.push((command.ticker, Event::Nothing));
@@ -272,20 +380,24 @@ impl Twin {
         let mut order = TwinOrder {
             entered: self.entered,
             slot: record.verdict.slot,
-            reference: self.next_reference(command.ticker),
+            reference: OrderReference(0),
             leaves: command.quantity.0,
+            tip: command.quantity.0,
             price: command.price,
             display: command.display,
             executed: 0,
             removed: 0,
             waits: command.cross != b'N',
+            terms: Terms::default(),
             command,
         };
         if order.waits {
             order.display = Display::Hidden;
         } else {
-            order.price = self.in_band(&order);
+            order.price = self.in_band(&order, record);
+            self.step_back(&mut order, record);
         }
+        order.reference = self.next_reference(command.ticker);
         let event = Event::Accepted {
             order: order.tag(),
             reference: order.reference,
@@ -296,14 +408,130 @@ impl Twin {
         if order.waits {
             return self.rest(order, false);
         }
-        self.trade(order, record, true);
+        self.fit(&mut order, record);
+        let stays = Self::stays(&order, record);
+        self.act(order, stays, true);
     }
 
-    /// What the order's limit is in trading: a market order's is the verdict's; the band bounds both, and while the ticker
-    /// does not match nothing is within it.
-    fn limit(&self, order: &TwinOrder, record: &Sequenced) -> u32 {
+    /// A post-only order that says so moves to one tick from the best price it would trade at.
+    fn step_back(&self, order: &mut TwinOrder, record: &Sequenced) {
+        let spec = &self.market.tickers[order.command.ticker.index()];
+        let stops = record.command.has_tag(31) || order.terms.stop.is_some();
         let book = &self.books[&order.command.ticker];
-        let limit = if order.price == Price::MARKET { record.verdict.limit_price.0 } else { order.price.0 };
+        let other = order.side().opposite();
+        if order.command.post_only != 2 || stops || order.price == Price::MARKET {
+            return;
+        }
+        if !book.crosses(other, self.limit(order)) {
+            return;
+        }
+        let best = book.prices(other)[0].0;
+        let back = if order.side() == Side::Buy { best - spec.tick.0 } else { best + spec.tick.0 };
+        let lowest = spec.price_min.0.div_ceil(spec.tick.0).max(1) * spec.tick.0;
+        if (lowest..=spec.price_max.0).contains(&back) {
+            order.price = Price(back);
+        }
+    }
+
+    /// What the record says of reserve, least quantity, end and stop; what it does not name stays.
+    fn fit(&self, order: &mut TwinOrder, record: &Sequenced) {
+        let (command, terms) = (&record.command, &mut order.terms);
+        terms.immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
+        if command.has_tag(5) {
+            terms.floor = command.max_floor.0;
+        }
+        if command.has_tag(13) {
+            terms.random = command.random_reserve;
+        }
+        if command.has_tag(3) || terms.immediate {
+            terms.minimum = command.min_quantity.0;
+        }
+        if terms.floor > 0 {
+            let lot = self.market.tickers[order.command.ticker.index()].lot.0;
+            terms.floor = terms.floor.max(order.leaves.div_ceil(1_000).next_multiple_of(lot));
+        }
+        (terms.refills, terms.refilled) = (0, false);
+        terms.limit = record.verdict.limit_price.0;
+        terms.good_till_cancel = match command.time_in_force {
+            TimeInForce::GoodTillCancel => true,
+            TimeInForce::Day => terms.good_till_cancel && !command.has_tag(0),
+            _ => false,
+        };
+        terms.ends = match command.time_in_force {
+            TimeInForce::GoodTillTime if command.has_tag(15) => {
+                Some((record.time.0 + u64::from(command.expire_seconds) * 1_000_000_000, order.reference))
+            }
+            TimeInForce::GoodTillTime => terms.ends.map(|(time, _)| (time, order.reference)),
+            _ => None,
+        };
+        if command.has_tag(31) {
+            terms.stop = Some(command.stop_price());
+        }
+    }
+
+    fn stays(order: &TwinOrder, record: &Sequenced) -> bool {
+        order.price != Price::MARKET && record.command.time_in_force != TimeInForce::ImmediateOrCancel
+    }
+
+    /// A stop sleeps, unless a trade has been there already; everything else acts at once.
+    fn act(&mut self, mut order: TwinOrder, stays: bool, tell_rest: bool) {
+        if let Some(stop) = order.terms.stop {
+            let book = self.books.get_mut(&order.command.ticker).unwrap();
+            if !book.phase.matches() || !book.has_reached(order.side(), stop) {
+                return book.asleep.push(order);
+            }
+            self.say_triggered(&order);
+            order.terms.stop = None;
+            order.price = self.bounded(&order);
+        }
+        self.trade(order, stays, tell_rest);
+    }
+
+    fn say_triggered(&mut self, order: &TwinOrder) {
+        let event = Event::Triggered {
+            order: order.tag(),
+            reference: order.reference,
+            side: order.side(),
+            price: order.price,
+            quantity: Quantity(order.leaves),
+        };
+        self.say(order.command.ticker, event);
+    }
+
+    /// After a record's own matching: stops that its trades reached, one after the other.
+    pub(super) fn wake_stops(&mut self, ticker: TickerId) {
+        while self.books[&ticker].phase.matches() {
+            let Some(mut order) = self.books[&ticker].due() else { break };
+            self.books.get_mut(&ticker).unwrap().take_out(order.slot);
+            self.say_triggered(&order);
+            order.terms.stop = None;
+            order.price = self.bounded(&order);
+            let stays = order.price != Price::MARKET && !order.terms.immediate;
+            self.trade(order, stays, true);
+        }
+        let book = self.books.get_mut(&ticker).unwrap();
+        book.printed = book.last.into_iter().collect();
+    }
+
+    /// Time has passed: orders whose end has come leave, in the order of their ends.
+    fn expire(&mut self, now: Nanos) {
+        let mut over: Vec<_> = self.all_orders();
+        over.retain(|order| order.terms.ends.is_some_and(|(end, _)| end <= now.0));
+        over.sort_by_key(|order| order.terms.ends);
+        over.into_iter().for_each(|order| self.end(&order, CancelReason::Expired));
+    }
+
+    fn all_orders(&self) -> Vec<TwinOrder> {
+        let all = |book: &TwinBook| {
+            [book.orders(Side::Buy), book.orders(Side::Sell), book.asleep.clone(), book.waiting.clone()].concat()
+        };
+        self.books.values().flat_map(all).collect()
+    }
+
+    /// How far the order reaches: the band bounds it, and while the ticker does not match nothing is within it.
+    fn limit(&self, order: &TwinOrder) -> u32 {
+        let book = &self.books[&order.command.ticker];
+        let limit = if order.price == Price::MARKET { order.terms.limit } else { order.price.0 };
         let (lower, upper, _) = book.band;
         match order.side() {
             Side::Buy if !book.phase.matches() => 0,
@@ -314,20 +542,18 @@ impl Twin {
         }
     }
 
-    fn stays(order: &TwinOrder, record: &Sequenced) -> bool {
-        order.price != Price::MARKET && record.command.time_in_force != TimeInForce::ImmediateOrCancel
-    }
-
     /// The incoming order trades as far as it can; the rest rests or is cancelled.
-    fn trade(&mut self, mut order: TwinOrder, record: &Sequenced, tell_rest: bool) {
+    fn trade(&mut self, mut order: TwinOrder, stays: bool, tell_rest: bool) {
         let (ticker, other) = (order.command.ticker, order.side().opposite());
-        let limit = self.limit(&order, record);
-        let crosses = self.books[&ticker].first_within(other, limit).is_some();
-        if order.command.post_only != 0 && crosses {
+        let limit = self.limit(&order);
+        if order.command.post_only != 0 && self.books[&ticker].crosses(other, limit) {
             return self.cancel_incoming(order, CancelReason::PostOnly);
         }
-        let immediate = record.command.time_in_force == TimeInForce::ImmediateOrCancel;
-        let least = if immediate { record.command.min_quantity.0 } else { 0 };
+        let least = match (order.terms.immediate, order.is_shown()) {
+            (true, _) => order.terms.minimum,
+            (false, true) => 0,
+            (false, false) => order.terms.minimum.min(order.leaves),
+        };
         if least > 0 {
             // Trade a copy of everything and look what came of it.
             let mut rehearsal = self.clone();
@@ -339,6 +565,9 @@ impl Twin {
                 .map(|(_, event)| if let Event::Filled { quantity, .. } = event { quantity.0 } else { 0 })
                 .sum();
             if traded < least {
+                if stays {
+                    return self.rest(order, tell_rest);
+                }
                 return self.cancel_incoming(order, CancelReason::ImmediateRemainder);
             }
         }
@@ -346,7 +575,7 @@ impl Twin {
         if order.leaves == 0 {
             return;
         }
-        if Self::stays(&order, record) {
+        if stays {
             return self.rest(order, tell_rest);
         }
         let stopped_by_limit = !self.books[&ticker].orders(other).is_empty();
@@ -363,13 +592,14 @@ impl Twin {
             quantity: Quantity(order.leaves),
             leaves: Quantity(0),
             reason,
-            displayed: false,
+            shown: Quantity(0),
         };
         self.say(order.command.ticker, event);
     }
 
-    fn rest(&mut self, order: TwinOrder, tell: bool) {
+    fn rest(&mut self, mut order: TwinOrder, tell: bool) {
         let ticker = order.command.ticker;
+        order.tip = order.tip_at_rest();
         if tell {
             let event = Event::Rested {
                 order: order.tag(),
@@ -377,6 +607,7 @@ impl Twin {
                 side: order.side(),
                 display: order.display,
                 quantity: Quantity(order.leaves),
+                shown: Quantity(order.shown()),
                 price: order.price,
             };
             self.say(ticker, event);
@@ -398,7 +629,7 @@ impl Twin {
     fn sweep(&mut self, mut incoming: TwinOrder, limit: u32) -> TwinOrder {
         let (ticker, other) = (incoming.command.ticker, incoming.side().opposite());
         while incoming.leaves > 0 {
-            let Some(resting) = self.books[&ticker].first_within(other, limit) else { break };
+            let Some(resting) = self.books[&ticker].first_within(other, limit, incoming.leaves) else { break };
             if self.is_own(&incoming, &resting) {
                 self.prevent(&mut incoming, resting);
             } else {
@@ -420,13 +651,14 @@ impl Twin {
 
     fn fill(&mut self, incoming: &mut TwinOrder, mut resting: TwinOrder) {
         let ticker = incoming.command.ticker;
-        let quantity = incoming.leaves.min(resting.leaves);
+        let quantity = incoming.leaves.min(resting.tip);
         for order in [&mut *incoming, &mut resting] {
             order.leaves -= quantity;
             order.executed += quantity;
         }
-        let book = self.books.get_mut(&ticker).unwrap();
-        book.last = resting.price;
+        incoming.tip = incoming.leaves;
+        resting.tip -= quantity;
+        self.print(ticker, resting.price);
         let match_number = self.next_match(ticker);
         self.store(&resting);
         let event = Event::Filled {
@@ -440,9 +672,19 @@ impl Twin {
             incoming_leaves: Quantity(incoming.leaves),
             resting_side: resting.side(),
             displayed: resting.is_shown(),
+            liquidity: liquidity(&resting),
         };
         self.keep(event);
         self.say(ticker, event);
+        if resting.tip == 0 && resting.leaves > 0 {
+            self.show_next_part(resting);
+        }
+    }
+
+    pub(super) fn print(&mut self, ticker: TickerId, price: Price) {
+        let book = self.books.get_mut(&ticker).unwrap();
+        book.printed.push(price);
+        book.last = Some(price);
     }
 
     pub(super) fn keep(&mut self, trade: Event) {
@@ -458,6 +700,30 @@ impl Twin {
         MatchNumber((book.matches << 16) + u64::from(ticker.0) + 1)
     }
 
+    /// The part of a reserve order that showed is gone: the next one goes to the end of the queue.
+    pub(super) fn show_next_part(&mut self, mut order: TwinOrder) {
+        let ticker = order.command.ticker;
+        let old_reference = order.reference;
+        order.tip = order.refill(self.market.tickers[ticker.index()].lot.0);
+        order.terms.refills += 1;
+        order.terms.refilled = true;
+        order.reference = self.next_reference(ticker);
+        let event = Event::Refreshed {
+            order: order.tag(),
+            old_reference,
+            reference: order.reference,
+            side: order.side(),
+            display: order.display,
+            price: order.price,
+            quantity: Quantity(order.tip),
+            reserve: Quantity(order.leaves - order.tip),
+        };
+        self.say(ticker, event);
+        let book = self.books.get_mut(&ticker).unwrap();
+        book.take_out(order.slot);
+        book.add(order);
+    }
+
     fn prevent(&mut self, incoming: &mut TwinOrder, mut resting: TwinOrder) {
         let smaller = incoming.leaves.min(resting.leaves);
         let rule = incoming.command.self_match;
@@ -469,8 +735,8 @@ impl Twin {
             SelfMatchMode::Decrement => (smaller, smaller),
         };
         let execution_price = resting.price;
-        let told = |order: &mut TwinOrder, lost: u32, liquidity: Liquidity, displayed: bool| {
-            order.leaves -= lost;
+        let told = |order: &mut TwinOrder, lost: u32, liquidity: Liquidity, rests: bool| {
+            let shown = order.lose(lost);
             order.removed += lost;
             Event::SelfMatch {
                 order: order.tag(),
@@ -484,13 +750,12 @@ impl Twin {
                 liquidity,
                 strategy: rule.letter,
                 detailed: rule.detailed == 1,
-                displayed,
+                shown: Quantity(if rests { shown } else { 0 }),
             }
         };
         if resting_loses > 0 {
-            let shown = resting.is_shown();
-            let liquidity = if shown { Liquidity::Added } else { Liquidity::AddedHidden };
-            let event = told(&mut resting, resting_loses, liquidity, shown);
+            let flag = liquidity(&resting);
+            let event = told(&mut resting, resting_loses, flag, true);
             self.store(&resting);
             self.say(resting.command.ticker, event);
         }
@@ -516,13 +781,21 @@ impl Twin {
             return self.say(ticker, Event::Nothing);
         }
         let taken = order.leaves - still_wanted;
-        order.leaves = still_wanted;
+        let shown = order.lose(taken);
         let order = order.clone();
-        self.canceled(&order, taken, CancelReason::User);
+        self.canceled(&order, taken, shown, CancelReason::User);
         self.store(&order);
     }
 
-    pub(super) fn canceled(&mut self, order: &TwinOrder, taken: u32, reason: CancelReason) {
+    /// The order leaves with all it has.
+    pub(super) fn end(&mut self, order: &TwinOrder, reason: CancelReason) {
+        let mut ended = order.clone();
+        let shown = ended.lose(order.leaves);
+        self.store(&ended);
+        self.canceled(&ended, order.leaves, shown, reason);
+    }
+
+    fn canceled(&mut self, order: &TwinOrder, taken: u32, shown: u32, reason: CancelReason) {
         let event = Event::Canceled {
             order: order.tag(),
             reference: order.reference,
@@ -531,7 +804,7 @@ impl Twin {
             quantity: Quantity(taken),
             leaves: Quantity(order.leaves),
             reason,
-            displayed: order.is_shown(),
+            shown: Quantity(shown),
         };
         self.say(order.command.ticker, event);
     }
@@ -546,7 +819,7 @@ impl Twin {
         }
         let leaves = wanted.saturating_sub(order.executed);
         let taken = order.leaves - leaves;
-        order.leaves = leaves;
+        let shown = order.lose(taken);
         order.command.side = side;
         let order = order.clone();
         self.store(&order);
@@ -557,7 +830,7 @@ impl Twin {
             price: order.price,
             taken: Quantity(taken),
             leaves: Quantity(leaves),
-            displayed: order.is_shown(),
+            shown: Quantity(shown),
         };
         self.say(order.command.ticker, event);
     }
@@ -579,22 +852,23 @@ impl Twin {
             return;
         };
         let ticker = old.command.ticker;
-        self.books.get_mut(&ticker).unwrap().take_out(old.slot);
         let used = old.executed + old.removed;
         if refused || command.quantity.0 <= used {
-            let ended = TwinOrder { leaves: 0, ..old.clone() };
-            return self.canceled(&ended, old.leaves, CancelReason::User);
+            return self.end(&old, CancelReason::User);
         }
+        self.books.get_mut(&ticker).unwrap().take_out(old.slot);
         let mut new = old.clone();
-        new.reference = self.next_reference(ticker);
         new.leaves = command.quantity.0 - used;
+        new.tip = new.leaves;
         new.price = command.price;
         new.display = if old.waits { Display::Hidden } else { command.display };
         new.command.user_ref = command.user_ref;
-        new.command.time_in_force = command.time_in_force;
-        if command.has_tag(12) {
-            new.command.post_only = command.post_only;
-        }
+        new.command.post_only = match (command.has_tag(12), command.post_only, old.command.post_only) {
+            (true, 0, _) | (false, _, 0) => 0,
+            // The action is named, or stays what it was.
+            (_, asked, _) if command.has_tag(8) => asked.max(1),
+            (_, _, had) => had.max(1),
+        };
         if command.has_tag(27) && (command.side == SideCode::Buy) == (old.command.side == SideCode::Buy) {
             new.command.side = command.side;
         }
@@ -605,11 +879,15 @@ impl Twin {
             new.command.self_match_group = command.self_match_group;
         }
         if !old.waits {
-            new.price = self.in_band(&new);
+            new.price = self.in_band(&new, record);
+            self.step_back(&mut new, record);
         }
-        let limit = self.limit(&new, record);
-        let crosses = self.books[&ticker].first_within(new.side().opposite(), limit).is_some();
-        let rests = old.waits || Self::stays(&new, record) && !crosses;
+        new.reference = self.next_reference(ticker);
+        if !old.waits {
+            self.fit(&mut new, record);
+        }
+        let crosses = self.books[&ticker].crosses(new.side().opposite(), self.limit(&new));
+        let rests = old.waits || Self::stays(&new, record) && !crosses && new.terms.stop.is_none();
         let event = Event::Replaced {
             order: new.tag(),
             original: old.command.user_ref,
@@ -622,25 +900,32 @@ impl Twin {
             price: new.price,
             old_quantity: Quantity(old.leaves),
             old_price: old.price,
-            was_displayed: old.is_shown(),
+            old_shown: Quantity(old.shown()),
+            shown: Quantity(if new.is_shown() { new.tip_at_rest() } else { 0 }),
             rests,
         };
         self.say(ticker, event);
         if old.waits {
             return self.rest(new, false);
         }
-        self.trade(new, record, !rests);
+        let stays = Self::stays(&new, record);
+        self.act(new, stays, !rests);
     }
 
     /// Cancels what `takes` accepts: session by session, oldest first.
     pub(super) fn cancel_all(&mut self, reason: CancelReason, takes: impl Fn(&TwinOrder) -> bool) {
-        let both = |book: &TwinBook| [book.orders(Side::Buy), book.orders(Side::Sell), book.waiting.clone()].concat();
-        let mut orders: Vec<_> = self.books.values().flat_map(both).filter(takes).collect();
+        let mut orders = self.all_orders();
+        orders.retain(takes);
         orders.sort_by_key(|order| (order.command.session, order.entered));
-        for order in orders {
-            let ended = TwinOrder { leaves: 0, ..order.clone() };
-            self.store(&ended);
-            self.canceled(&ended, order.leaves, reason);
-        }
+        orders.iter().for_each(|order| self.end(order, reason));
+    }
+}
+
+/// The flag a resting order's fill has.
+fn liquidity(resting: &TwinOrder) -> Liquidity {
+    match (resting.is_shown(), resting.terms.refilled) {
+        (true, true) => Liquidity::AddedReserve,
+        (true, false) => Liquidity::Added,
+        (false, _) => Liquidity::AddedHidden,
     }
 }

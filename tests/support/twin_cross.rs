@@ -2,7 +2,6 @@
 
 use super::twin::{Twin, TwinBook, TwinOrder};
 use pitlane::types::*;
-use std::collections::VecDeque;
 
 /// What a price of a cross comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +16,11 @@ impl TwinBook {
     fn ladder(&self) -> (u32, u32, u32) {
         let tick = self.spec.tick.0;
         (self.spec.price_min.0.div_ceil(tick).max(1) * tick, self.spec.price_max.0 / tick * tick, tick)
+    }
+
+    /// The last trade, before it the price of the configuration.
+    fn reference(&self) -> Price {
+        self.last.unwrap_or(self.spec.reference)
     }
 
     fn is_imbalance_only(order: &TwinOrder) -> bool {
@@ -48,7 +52,7 @@ impl TwinBook {
         let shares = self.shares(resting, waiting);
         let all = prices.map(|price| at(&shares, Price(price))).filter(|found| found.paired > 0);
         all.max_by_key(|found| {
-            let distance = found.price.0.abs_diff(self.last.0);
+            let distance = found.price.0.abs_diff(self.reference().0);
             (found.paired, std::cmp::Reverse(found.imbalance), std::cmp::Reverse(distance), found.price)
         })
     }
@@ -62,7 +66,7 @@ impl TwinBook {
     /// By looking at every tick at which sums or distances can turn: limits, their neighbours, the reference, the ends.
     fn cross_price(&self, resting: bool, waiting: bool) -> Option<Outcome> {
         let (low, high, tick) = self.ladder();
-        let near = low + (self.last.0.clamp(low, high) - low) / tick * tick;
+        let near = low + (self.reference().0.clamp(low, high) - low) / tick * tick;
         let book = self.prices(Side::Buy).into_iter().chain(self.prices(Side::Sell));
         let limits = book.chain(self.waiting.iter().map(|order| order.price)).filter(|price| !price.is_market());
         let mut prices: Vec<u32> = limits.map(|price| price.0).chain([near, low, high]).collect();
@@ -73,8 +77,8 @@ impl TwinBook {
         self.best_of(prices.into_iter(), resting, waiting)
     }
 
-    /// Orders of a side that may trade at the price, in their priority.
-    fn in_turn(&self, side: Side, found: &Outcome, waiting: bool) -> VecDeque<TwinOrder> {
+    /// The order of a side that trades next at the price, by all orders in their priority.
+    fn next_in_turn(&self, side: Side, found: &Outcome, waiting: bool) -> Option<TwinOrder> {
         let place = |order: &TwinOrder| match (order.waits, order.is_shown()) {
             (false, true) => 0,
             (true, _) => 1,
@@ -91,7 +95,7 @@ impl TwinBook {
         });
         // Stable: who came first at a price stays first.
         orders.sort_by_key(|order| (Self::is_imbalance_only(order), worse(side, order.price), place(order)));
-        orders.into()
+        orders.into_iter().next()
     }
 
     fn bounds(&self) -> (Price, Price) {
@@ -104,7 +108,7 @@ impl TwinBook {
             let reach = if width == 0 { u64::from(u32::MAX) } else { reference * u64::from(width) / 10_000 };
             (up(reference.saturating_sub(reach)), down(reference + reach))
         };
-        let dynamic = around(self.last, self.spec.auction.band_dynamic);
+        let dynamic = around(self.reference(), self.spec.auction.band_dynamic);
         let fixed = around(self.last_cross, self.spec.auction.band_static);
         let both = (dynamic.0.max(fixed.0), dynamic.1.min(fixed.1));
         let (lower, upper) = if both.0 <= both.1 { both } else { (dynamic.0.min(dynamic.1), dynamic.1) };
@@ -181,24 +185,19 @@ impl Twin {
             };
             let book = &self.books[&ticker];
             for order in [book.waiting(Side::Buy), book.waiting(Side::Sell)].concat() {
-                self.cancel_order(order, reason);
+                self.end(&order, reason);
             }
         }
         if to == Phase::Closed && from != Phase::Closed {
             let book = &self.books[&ticker];
             for order in [book.orders(Side::Buy), book.orders(Side::Sell)].concat() {
-                if !matches!(order.command.time_in_force, TimeInForce::GoodTillCancel | TimeInForce::GoodTillTime) {
-                    self.cancel_order(order, CancelReason::Expired);
+                if !order.terms.good_till_cancel && order.terms.ends.is_none() {
+                    self.end(&order, CancelReason::Expired);
                 }
             }
         }
         self.enter_phase(ticker, to);
-    }
-
-    fn cancel_order(&mut self, order: TwinOrder, reason: CancelReason) {
-        let ended = TwinOrder { leaves: 0, ..order.clone() };
-        self.store(&ended);
-        self.canceled(&ended, order.leaves, reason);
+        self.wake_stops(ticker);
     }
 
     pub(super) fn enter_phase(&mut self, ticker: TickerId, to: Phase) {
@@ -217,20 +216,22 @@ impl Twin {
 
     fn cross(&mut self, ticker: TickerId, cross: CrossKind, mut told: bool) {
         let waiting = cross != CrossKind::Halt;
+        let mut printed = false;
         while let Some(found) = self.books[&ticker].cross_price(true, waiting) {
-            let mut buys = self.books[&ticker].in_turn(Side::Buy, &found, waiting);
-            let mut sells = self.books[&ticker].in_turn(Side::Sell, &found, waiting);
             let mut traded = 0;
-            while let (Some(buy), Some(sell)) = (buys.front_mut(), sells.front_mut()) {
-                let (older, newer) = if buy.reference < sell.reference { (&*buy, &*sell) } else { (&*sell, &*buy) };
+            let next = |twin: &Twin, side| twin.books[&ticker].next_in_turn(side, &found, waiting);
+            while let (Some(buy), Some(sell)) = (next(self, Side::Buy), next(self, Side::Sell)) {
+                let (older, newer) = if buy.reference < sell.reference { (&buy, &sell) } else { (&sell, &buy) };
                 if self.is_own(newer, older) {
                     self.prevent_in_cross(buy, sell, cross, found.price);
                 } else {
-                    traded += u64::from(buy.leaves.min(sell.leaves));
+                    traded += u64::from(buy.tip.min(sell.tip));
                     self.trade_in_cross(buy, sell, cross, found.price);
                 }
-                buys.retain(|order| order.leaves > 0);
-                sells.retain(|order| order.leaves > 0);
+            }
+            if traded > 0 && !std::mem::replace(&mut printed, true) {
+                // What printed before the cross wakes no stop after it.
+                self.books.get_mut(&ticker).unwrap().printed.clear();
             }
             self.cross_done(ticker, cross, found.price, traded);
             told = true;
@@ -243,17 +244,18 @@ impl Twin {
     fn cross_done(&mut self, ticker: TickerId, cross: CrossKind, price: Price, quantity: u64) {
         let price = if quantity == 0 { Price(0) } else { price };
         if quantity > 0 {
-            let book = self.books.get_mut(&ticker).unwrap();
-            (book.last, book.last_cross) = (price, price);
+            self.print(ticker, price);
+            self.books.get_mut(&ticker).unwrap().last_cross = price;
         }
         let match_number = self.next_match(ticker);
         self.say(ticker, Event::CrossDone { cross, price, quantity, match_number });
     }
 
-    fn trade_in_cross(&mut self, buy: &mut TwinOrder, sell: &mut TwinOrder, cross: CrossKind, price: Price) {
-        let (ticker, quantity) = (buy.command.ticker, buy.leaves.min(sell.leaves));
-        for order in [&mut *buy, &mut *sell] {
+    fn trade_in_cross(&mut self, mut buy: TwinOrder, mut sell: TwinOrder, cross: CrossKind, price: Price) {
+        let (ticker, quantity) = (buy.command.ticker, buy.tip.min(sell.tip));
+        for order in [&mut buy, &mut sell] {
             order.leaves -= quantity;
+            order.tip -= quantity;
             order.executed += quantity;
             self.store(order);
         }
@@ -270,16 +272,21 @@ impl Twin {
             quantity: Quantity(quantity),
             buy_leaves: Quantity(buy.leaves),
             sell_leaves: Quantity(sell.leaves),
-            buy_liquidity: flag(cross, buy),
-            sell_liquidity: flag(cross, sell),
+            buy_liquidity: flag(cross, &buy),
+            sell_liquidity: flag(cross, &sell),
             shown: u8::from(buy.is_shown()) + 2 * u8::from(sell.is_shown()),
             cross,
         };
         self.keep(event);
         self.say(ticker, event);
+        for order in [buy, sell] {
+            if order.tip == 0 && order.leaves > 0 {
+                self.show_next_part(order);
+            }
+        }
     }
 
-    fn prevent_in_cross(&mut self, buy: &mut TwinOrder, sell: &mut TwinOrder, cross: CrossKind, price: Price) {
+    fn prevent_in_cross(&mut self, buy: TwinOrder, sell: TwinOrder, cross: CrossKind, price: Price) {
         let (older, newer) = if buy.reference < sell.reference { (buy, sell) } else { (sell, buy) };
         let smaller = older.leaves.min(newer.leaves);
         let rule = newer.command.self_match;
@@ -290,13 +297,13 @@ impl Twin {
             SelfMatchMode::CancelBoth => (older.leaves, newer.leaves),
             SelfMatchMode::Decrement => (smaller, smaller),
         };
-        for (order, loses) in [(older, older_loses), (newer, newer_loses)] {
+        for (mut order, loses) in [(older, older_loses), (newer, newer_loses)] {
             if loses == 0 {
                 continue;
             }
-            order.leaves -= loses;
+            let shown = order.lose(loses);
             order.removed += loses;
-            self.store(order);
+            self.store(&order);
             let event = Event::SelfMatch {
                 order: order.tag(),
                 reference: order.reference,
@@ -306,17 +313,22 @@ impl Twin {
                 leaves: Quantity(order.leaves),
                 prevented: Quantity(smaller),
                 execution_price: price,
-                liquidity: flag(cross, order),
+                liquidity: flag(cross, &order),
                 strategy: rule.letter,
                 detailed: rule.detailed == 1,
-                displayed: order.is_shown(),
+                shown: Quantity(shown),
             };
             self.say(order.command.ticker, event);
         }
     }
 
     /// A limit beyond the band is taken at its bound.
-    pub(super) fn in_band(&self, order: &TwinOrder) -> Price {
+    pub(super) fn in_band(&self, order: &TwinOrder, record: &Sequenced) -> Price {
+        let stops = record.command.has_tag(31) || order.terms.stop.is_some();
+        if stops { order.price } else { self.bounded(order) }
+    }
+
+    pub(super) fn bounded(&self, order: &TwinOrder) -> Price {
         let book = &self.books[&order.command.ticker];
         let (lower, upper, _) = book.band;
         match order.side() {
@@ -357,7 +369,7 @@ impl Twin {
         let bid = book.prices(Side::Buy).first().copied();
         let offer = book.prices(Side::Sell).first().copied();
         let crossed = bid.zip(offer).is_some_and(|(bid, offer)| bid >= offer);
-        let inside = book.last.min(offer.unwrap_or(Price(u32::MAX))).max(bid.unwrap_or(Price(0)));
+        let inside = book.reference().min(offer.unwrap_or(Price(u32::MAX))).max(bid.unwrap_or(Price(0)));
         let reference = if crossed { price(near) } else { inside };
         let direction = match near.map(|found| found.surplus) {
             None => b'O',
@@ -396,8 +408,7 @@ impl Twin {
 /// What breaking it says.
 fn broken_trade(event: &Event) -> Event {
     match *event {
-        Event::Filled { resting, incoming, match_number, price, quantity, resting_side, displayed, .. } => {
-            let added = if displayed { Liquidity::Added } else { Liquidity::AddedHidden };
+        Event::Filled { resting, incoming, match_number, price, quantity, resting_side, liquidity: added, .. } => {
             let ((buy, buy_liquidity), (sell, sell_liquidity)) = match resting_side {
                 Side::Buy => ((resting, added), (incoming, Liquidity::Removed)),
                 Side::Sell => ((incoming, Liquidity::Removed), (resting, added)),

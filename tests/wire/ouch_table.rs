@@ -20,8 +20,18 @@ pub struct Row(pub u8, pub usize, pub Appendage, pub &'static [u8]);
 
 /// Client to venue.
 pub const INBOUND: &[Row] = &[
-    Row(b'O', 45, Appendage::Required, &[2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 24, 25, 26, 28, 29, 30]),
-    Row(b'U', 38, Appendage::Required, &[3, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 25, 26, 27, 28, 29, 30]),
+    Row(
+        b'O',
+        45,
+        Appendage::Required,
+        &[2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 24, 25, 26, 28, 29, 30, 128, 129, 130],
+    ),
+    Row(
+        b'U',
+        38,
+        Appendage::Required,
+        &[3, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 25, 26, 27, 28, 29, 30, 128, 129, 130],
+    ),
     Row(b'X', 9, Appendage::LeftOut, &[28]),
     Row(b'M', 10, Appendage::LeftOut, &[25, 26, 28]),
     Row(b'C', 17, Appendage::Required, &[24, 27, 28]),
@@ -33,8 +43,13 @@ pub const INBOUND: &[Row] = &[
 /// Venue to client.
 pub const OUTBOUND: &[Row] = &[
     Row(b'S', 10, Appendage::None, &[]),
-    Row(b'A', 62, Appendage::Required, &[2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24, 25, 28, 29, 30]),
-    Row(b'U', 66, Appendage::Required, &[2, 3, 5, 6, 12, 15, 16, 17, 18, 28, 29, 30]),
+    Row(
+        b'A',
+        62,
+        Appendage::Required,
+        &[2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24, 25, 28, 29, 30, 128, 129, 130],
+    ),
+    Row(b'U', 66, Appendage::Required, &[2, 3, 5, 6, 12, 15, 16, 17, 18, 28, 29, 30, 128, 129, 130]),
     Row(b'C', 18, Appendage::LeftOut, &[28]),
     Row(b'D', 32, Appendage::LeftOut, &[28]),
     Row(b'E', 34, Appendage::Written, &[28]),
@@ -51,13 +66,13 @@ pub const OUTBOUND: &[Row] = &[
     Row(b'Q', 13, Appendage::LeftOut, &[28]),
 ];
 
-/// Bytes of a tag's value; 0 for no tag of the protocol.
+/// Bytes of a tag's value; 0 for no tag. Those above 127 are the house's own.
 pub fn value_bytes(tag: u8) -> usize {
     match tag {
-        1 | 9 | 23 => 8,
+        1 | 9 | 23 | 128 => 8,
         2 | 3 | 5 | 7 | 11 | 13 | 14 | 15 | 22 | 26 => 4,
         24 | 30 => 2,
-        4 | 6 | 10 | 12 | 16 | 17 | 18 | 25 | 27 | 28 | 29 => 1,
+        4 | 6 | 10 | 12 | 16 | 17 | 18 | 25 | 27 | 28 | 29 | 129 | 130 => 1,
         _ => 0,
     }
 }

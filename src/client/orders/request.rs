@@ -52,6 +52,35 @@ impl NewOrder {
         self
     }
 
+    /// The same order, showing `floor` shares at a time.
+    #[must_use]
+    pub fn showing(mut self, floor: Quantity) -> NewOrder {
+        self.tags = self.tags.with_max_floor(floor);
+        self
+    }
+
+    /// The same order, asleep until a trade reaches `stop`. At the market it is a plain stop.
+    #[must_use]
+    pub fn stopped_at(mut self, stop: Price) -> NewOrder {
+        self.tags = self.tags.with_stop_price(price_to_wire(stop));
+        self
+    }
+
+    /// The same order, open for so many seconds: 1 to 86,399.
+    #[must_use]
+    pub fn for_seconds(mut self, seconds: u32) -> NewOrder {
+        self.time_in_force = TimeInForce::GoodTillTime;
+        self.tags = self.tags.with_expire_seconds(seconds);
+        self
+    }
+
+    /// The same order, open over any number of closes.
+    #[must_use]
+    pub const fn good_till_cancel(mut self) -> NewOrder {
+        self.time_in_force = TimeInForce::GoodTillCancel;
+        self
+    }
+
     /// The message that enters it.
     #[inline]
     pub fn message(&self, user_ref: UserRef) -> EnterOrder {
@@ -61,13 +90,13 @@ impl NewOrder {
             quantity: self.quantity,
             symbol: self.symbol,
             price: price_to_wire(self.price),
-            time_in_force: self.time_in_force.letter(),
+            time_in_force: letter_of(self.time_in_force),
             display: self.display.letter(),
             capacity: self.capacity,
             sweep: b'N',
             cross: b'N',
             client_order_id: self.client_order_id,
-            tags: self.tags,
+            tags: options_of(self.time_in_force, self.tags),
         }
     }
 }
@@ -110,11 +139,20 @@ impl Replacement {
             user_ref,
             quantity: self.quantity,
             price: price_to_wire(self.price),
-            time_in_force: self.time_in_force.letter(),
+            time_in_force: letter_of(self.time_in_force),
             display: self.display.letter(),
             sweep: b'N',
             client_order_id: self.client_order_id,
-            tags: self.tags,
+            tags: options_of(self.time_in_force, self.tags),
         }
     }
+}
+
+/// The letter of a time in force: good till cancel is a day order with an option.
+fn letter_of(time_in_force: TimeInForce) -> u8 {
+    if time_in_force == TimeInForce::GoodTillCancel { TimeInForce::Day.letter() } else { time_in_force.letter() }
+}
+
+fn options_of(time_in_force: TimeInForce, tags: Tags) -> Tags {
+    if time_in_force == TimeInForce::GoodTillCancel { tags.with_good_till_cancel(b'Y') } else { tags }
 }

@@ -12,10 +12,11 @@
 //! taking an order out of the head, the middle or the tail is the same straight code: which of the three it is, is
 //! random, and would be guessed wrong often.
 
+use super::beside::Special;
 use super::order::{CONTINUOUS, Order};
 use crate::types::{
     AccountId, Channel, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, SessionId, SideCode, Slot,
-    TickerId, TimeInForce, UserRef,
+    TickerId, UserRef,
 };
 use core::hint::{black_box, select_unpredictable};
 
@@ -128,6 +129,13 @@ impl Chains {
         self.leave_session(session, links);
     }
 
+    /// Puts a node that is in no level's queue at the end of a session's list.
+    pub fn enter_session(&mut self, session: &mut List, node: Node) {
+        let older = session.push(node);
+        self.0[node.index()] = Links { prev: Node::NONE, next: Node::NONE, older, newer: Node::NONE };
+        self.0[older.index()].newer = node;
+    }
+
     /// Takes a node with these links out of a session's list.
     #[inline(always)]
     fn leave_session(&mut self, session: &mut List, links: Links) {
@@ -186,6 +194,12 @@ impl Arena {
         self.sessions[session as usize].head
     }
 
+    /// Puts an order whose entry is written and which is in no level at the end of its session's list.
+    pub fn enter_session(&mut self, slot: Slot) {
+        let session = self.orders[slot.index()].tag.session;
+        self.chains.enter_session(&mut self.sessions[session.index()], Node::of(slot));
+    }
+
     /// Frees the entry of an order that is in no level any more, and takes it off its session's list.
     pub fn end(&mut self, slot: Slot) {
         let order = &mut self.orders[slot.index()];
@@ -219,8 +233,8 @@ const FREE: Order = Order {
     self_match_group: [b' '; 2],
     side_code: SideCode::Buy,
     display: Display::Anonymous,
-    post_only: false,
-    time_in_force: TimeInForce::Day,
+    post_only: 0,
+    special: Special::NONE,
     shelf: CONTINUOUS,
     queue: 0,
 };

@@ -98,7 +98,7 @@ impl Book {
             let (lower, upper) = (self.scale.around(at.saturating_sub(reach)).1, self.scale.around(at + reach).0);
             (lower.clamp(low, high), upper.clamp(low, high))
         };
-        let (lower, upper) = around(self.last, self.spec.band_dynamic);
+        let (lower, upper) = around(self.reference(), self.spec.band_dynamic);
         let (lower_static, upper_static) = around(self.static_reference, self.spec.band_static);
         let (narrow_lower, narrow_upper) = (lower.max(lower_static), upper.min(upper_static));
         // Two bands that do not meet leave no price: then the dynamic one holds.

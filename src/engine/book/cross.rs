@@ -12,13 +12,13 @@
 //!
 //! **Bounded turns.** Looks for the price and trades are counted; the state between two turns is a few ranks.
 
-use super::arena::Arena;
 use super::events::Events;
 use super::occupancy::NOWHERE;
 use super::order::Order;
 use super::self_match::{is_own, taken_off};
 use super::shard::Shard;
-use super::trades::Trade;
+use super::stops::Trades;
+use super::tape::Trade;
 use super::uncross::{Found, Search};
 use crate::types::{CrossKind, Event, Liquidity, Price, Quantity, Side, Slot, TickerId};
 
@@ -31,6 +31,8 @@ pub(super) struct Cross {
     kind: CrossKind,
     /// Whether a price with no shares goes without saying.
     told: bool,
+    /// Whether shares have traded.
+    printed: bool,
     step: Step,
 }
 
@@ -67,7 +69,7 @@ enum Next {
 impl Cross {
     /// `quiet`: nothing is told when nothing trades.
     pub fn new(kind: CrossKind, quiet: bool) -> Cross {
-        Cross { kind, told: quiet, step: Step::Start }
+        Cross { kind, told: quiet, printed: false, step: Step::Start }
     }
 }
 
@@ -89,11 +91,11 @@ impl Shard {
             let book = &self.books[ticker.index()];
             match &mut cross.step {
                 Step::Start => cross.step = Step::Search(Search::new(book, true, takes_waiting(cross.kind))),
-                Step::Search(search) => match search.go(book, book.last, looks) {
+                Step::Search(search) => match search.go(book, book.reference(), looks) {
                     None => return false,
                     Some(None) => {
                         if !cross.told {
-                            self.cross_done(ticker, cross.kind, Price(0), 0, out);
+                            self.cross_done(ticker, cross, Price(0), 0, out);
                         }
                         return true;
                     }
@@ -108,7 +110,8 @@ impl Shard {
                     let done = self.trade_in_cross(ticker, cross.kind, &mut round, looks, out);
                     cross.step = Step::Trade(round);
                     if done {
-                        self.cross_done(ticker, cross.kind, round.price, round.traded, out);
+                        self.cross_done(ticker, cross, round.price, round.traded, out);
+                        cross.printed |= round.traded > 0;
                         (cross.told, cross.step) = (true, Step::Start);
                     }
                 }
@@ -116,15 +119,19 @@ impl Shard {
         }
     }
 
-    /// Tells a price of the cross, which becomes the reference of what comes.
-    fn cross_done(&mut self, ticker: TickerId, cross: CrossKind, price: Price, quantity: u64, out: &mut Events) {
+    /// Tells a price of the cross, which becomes the reference of what comes. What printed before the cross wakes no stop.
+    fn cross_done(&mut self, ticker: TickerId, cross: &Cross, price: Price, quantity: u64, out: &mut Events) {
         let book = &mut self.books[ticker.index()];
         let price = if quantity == 0 { Price(0) } else { price };
         if quantity > 0 {
-            (book.last, book.static_reference) = (price, price);
+            if !cross.printed {
+                book.trades = Trades::NONE;
+            }
+            book.trades.note(price);
+            book.static_reference = price;
         }
         let match_number = book.numbers.next_match();
-        out.push(ticker, Event::CrossDone { cross, price, quantity, match_number });
+        out.push(ticker, Event::CrossDone { cross: cross.kind, price, quantity, match_number });
     }
 
     /// Trades while both sides have somebody; true when one has not.
@@ -234,18 +241,23 @@ impl Shard {
         price: Price,
         out: &mut Events,
     ) {
-        let [buyer, seller] = [buy, sell].map(|slot| {
-            self.arena.orders[slot.index()].executed.0 += quantity.0;
-            self.take_off(slot, quantity)
-        });
+        let [(buyer, buy_leaves), (seller, sell_leaves)] = [buy, sell].map(|slot| self.take_off(slot, quantity));
         let match_number = self.books[buyer.ticker.index()].numbers.next_match();
         let (buy_liquidity, sell_liquidity) = (liquidity(kind, &buyer), liquidity(kind, &seller));
-        let (buy, sell) = (buyer.tag, seller.tag);
-        let trade = Trade { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity, broken: false };
-        self.trades.push(trade);
+        let trade = Trade {
+            buy: buyer.tag,
+            sell: seller.tag,
+            match_number,
+            price,
+            quantity,
+            buy_liquidity,
+            sell_liquidity,
+            broken: false,
+        };
+        self.tape.push(trade);
         let event = Event::Crossed {
-            buy,
-            sell,
+            buy: buyer.tag,
+            sell: seller.tag,
             buy_reference: buyer.reference,
             sell_reference: seller.reference,
             match_number,
@@ -253,59 +265,71 @@ impl Shard {
             buy_price: buyer.price,
             sell_price: seller.price,
             quantity,
-            buy_leaves: buyer.leaves,
-            sell_leaves: seller.leaves,
+            buy_leaves,
+            sell_leaves,
             buy_liquidity,
             sell_liquidity,
             shown: u8::from(buyer.is_shown()) | u8::from(seller.is_shown()) << 1,
             cross: kind,
         };
         out.push(buyer.ticker, event);
+        for (slot, before, leaves) in [(buy, buyer, buy_leaves), (sell, seller, sell_leaves)] {
+            if before.leaves == quantity && !leaves.is_zero() {
+                self.refill(slot, out);
+            }
+        }
     }
 
-    /// Self-match prevention between two orders that both stand: the older counts as resting.
+    /// Takes traded shares off a standing order and, when none are left, the order out of all it is in. Gives the order as it
+    /// was and what it has open now. The shown part of a reserve order that is used up stays, for its refill.
+    fn take_off(&mut self, slot: Slot, quantity: Quantity) -> (Order, Quantity) {
+        let order = self.arena.orders[slot.index()];
+        let leaves = self.specials.open(&order).less(quantity);
+        self.arena.orders[slot.index()].executed.0 += quantity.0;
+        if leaves.is_zero() {
+            self.take_out(&order);
+        } else if order.leaves > quantity {
+            self.arena.orders[slot.index()].leaves = order.leaves.less(quantity);
+            self.reduce_level(&order, quantity);
+        }
+        (order, leaves)
+    }
+
+    /// Self-match prevention between two orders that both stand: the older counts as resting, and reserve orders whole.
     #[cold]
     fn prevent_in_cross(&mut self, (older, newer): (Slot, Slot), kind: CrossKind, price: Price, out: &mut Events) {
-        let (resting, incoming) = (&self.arena.orders[older.index()], &self.arena.orders[newer.index()]);
-        let (rule, prevented) = (incoming.self_match, incoming.leaves.min(resting.leaves));
-        let (off_resting, off_incoming) = taken_off(rule.mode, resting.leaves, incoming.leaves);
-        for (slot, off) in [(older, off_resting), (newer, off_incoming)] {
+        let orders = [older, newer].map(|slot| self.arena.orders[slot.index()]);
+        let open = orders.map(|order| self.specials.open(&order));
+        let (rule, prevented) = (orders[1].self_match, open[0].min(open[1]));
+        let off = taken_off(rule.mode, open[0], open[1]);
+        for (order, open, off) in [(orders[0], open[0], off.0), (orders[1], open[1], off.1)] {
             if off.is_zero() {
                 continue;
             }
-            self.arena.orders[slot.index()].removed.0 += off.0;
-            let order = self.take_off(slot, off);
+            let slot = order.tag.slot.index();
+            self.arena.orders[slot].removed.0 += off.0;
+            let shown = if off == open {
+                self.take_out(&order);
+                order.shown_open()
+            } else {
+                self.shrink(slot, off)
+            };
             let event = Event::SelfMatch {
                 order: order.tag,
                 reference: order.reference,
                 side: order.side(),
                 price: order.price,
                 quantity: off,
-                leaves: order.leaves,
+                leaves: open.less(off),
                 prevented,
                 execution_price: price,
                 liquidity: liquidity(kind, &order),
                 strategy: rule.letter,
                 detailed: rule.detailed != 0,
-                displayed: order.is_shown(),
+                shown,
             };
             out.push(order.ticker, event);
         }
-    }
-
-    /// Takes shares off a standing order and out of its level; gives the order as it then is.
-    fn take_off(&mut self, slot: Slot, quantity: Quantity) -> Order {
-        let Arena { orders, chains, sessions } = &mut self.arena;
-        let order = &mut orders[slot.index()];
-        let place = order.place();
-        order.leaves = order.leaves.less(quantity);
-        let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
-        if order.leaves.is_zero() {
-            ladder.leave(chains, &mut sessions[order.tag.session.index()], place, slot);
-        } else {
-            ladder.reduce(place.rank, place.shown, quantity.0);
-        }
-        *order
     }
 }
 

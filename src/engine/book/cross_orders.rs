@@ -60,7 +60,8 @@ impl Shard {
         order.reference = book.numbers.next_reference();
         order.rank = cross_rank(&book.scale, before.side(), command.price);
         let place: Place = order.place();
-        out.push(order.ticker, super::requests::replaced(before, order, true));
+        let counts = [before.leaves, Quantity(0), Quantity(0)];
+        out.push(order.ticker, super::requests::replaced(before, order, counts, true));
         ladder.append(chains, place, slot);
         Progress::Done
     }

@@ -26,7 +26,7 @@ const _: () = assert!(TICKS_MAX <= RANKS_MAX, "one ticker may use all ticks of i
 struct Level {
     /// The displayed queue, which trades first, and the hidden one.
     queues: [List; 2],
-    /// Open shares of each queue, so that a cross need not look at orders to find its price: 64 bits, because millions
+    /// Open shares of each queue, those that reserve orders keep back with the second, so that a cross need not look at orders to find its price: 64 bits, because millions
     /// of orders of 999,999 shares may rest at a price.
     open: [u64; 2],
 }
@@ -134,6 +134,16 @@ impl Ladder {
         if last_shown { self.levels[order.rank as usize].queues[1].head.slot() } else { next.slot() }
     }
 
+    /// The order that trades next at a rank for one who let hidden orders there go by, the last of them `skipped`, or
+    /// [`Slot::NONE`].
+    pub fn first_past(&self, arena: &Arena, rank: Rank, skipped: Slot) -> Slot {
+        let [shown, hidden] = self.levels[rank as usize].queues;
+        if !shown.head.is_none() {
+            return shown.head.slot();
+        }
+        if skipped == Slot::NONE { hidden.head.slot() } else { arena.chains.of(Node::of(skipped)).next.slot() }
+    }
+
     /// Puts a new order at the end of its queue and of its session's list.
     #[inline(always)]
     pub fn enter(&mut self, chains: &mut Chains, session: &mut List, place: Place, slot: Slot) {
@@ -192,6 +202,18 @@ impl Ladder {
         if rank == self.best {
             self.best = self.occupied.at_or_after(rank);
         }
+    }
+
+    /// Counts shares that a reserve order of the level does not show: with those of the hidden queue.
+    #[inline]
+    pub fn keep_back(&mut self, rank: Rank, shares: u32) {
+        self.levels[rank as usize].open[1] += u64::from(shares);
+    }
+
+    /// Such shares now show, or leave.
+    #[inline]
+    pub fn bring_out(&mut self, rank: Rank, shares: u32) {
+        self.levels[rank as usize].open[1] -= u64::from(shares);
     }
 
     /// Takes `taken` shares off a queue of the level; the order keeps its place.

@@ -4,6 +4,7 @@
 //! full or after [`LOOKS_MAX`] orders, so that a filter which matches little cannot hold the thread for long.
 
 use super::arena::Node;
+use super::beside::Special;
 use super::events::{Events, Progress};
 use super::order::Order;
 use super::phases::PhaseWalk;
@@ -96,7 +97,7 @@ impl Walk {
         Walk { whose, ..Walk::over(0, sessions as u16, CancelReason::Supervisory) }
     }
 
-    /// All orders; then trading ends.
+    /// All orders but those good till cancel; then trading ends.
     pub fn day_end(sessions: usize) -> Walk {
         Walk { ends_day: true, ..Walk::over(0, sessions as u16, CancelReason::Expired) }
     }
@@ -111,7 +112,9 @@ impl Walk {
     }
 
     fn takes(&self, order: &Order) -> bool {
-        (self.ticker == TickerId::ALL || self.ticker == order.ticker)
+        let outlives_day = self.ends_day && order.special.has(Special::KEPT);
+        !outlives_day
+            && (self.ticker == TickerId::ALL || self.ticker == order.ticker)
             && self.group.is_none_or(|group| group == order.group)
             && self.side.is_none_or(|side| side == order.side_code)
     }

@@ -7,16 +7,22 @@
 //! An order that finds nothing to trade with is by far the most frequent, and goes straight into the book.
 
 use super::arena::{Arena, Rank};
+use super::beside::{Special, is_special};
 use super::events::{Events, Progress};
 use super::ladder::Place;
 use super::order::Order;
 use super::self_match::is_own;
-use super::shard::{Shard, Work};
-use super::trades::Trade;
-use crate::types::{CancelReason, Event, Price, Quantity, Sequenced, Slot, TimeInForce};
+use super::shard::{Book, Shard, Work};
+use super::stops::triggered;
+use super::tape::Trade;
+use crate::types::{CancelReason, Event, Liquidity, Price, Quantity, Sequenced, Side, Slot, TimeInForce};
 
-/// Most events between two checks for room: two of a prevented trade, and the end of the incoming order.
-const STEP_EVENTS_MAX: usize = 3;
+/// A post-only order that steps back instead of leaving, as a command says it.
+pub(super) const POST_ONLY_REPRICED: u8 = 2;
+
+/// Most events between two checks for room: two of a prevented trade, or a fill and a refill, and the end of the incoming
+/// order.
+pub(super) const STEP_EVENTS_MAX: usize = 3;
 
 /// An incoming order that may trade. Its arena entry is written only if it comes to rest.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +44,8 @@ enum Met {
     NoRoom,
     /// An own order: the self-match rule applies.
     Own(Slot),
+    /// An order that is not plain.
+    Special(Slot),
 }
 
 /// How far an order reaches.
@@ -55,6 +63,22 @@ pub(super) struct Reach {
     pub rests: bool,
 }
 
+impl Book {
+    /// Moves a limit that would trade to one tick from the best price of the other side, hidden orders there counted: then
+    /// it rests. Where the ladder has no such price it stays, and the order leaves as one that may not step back.
+    #[cold]
+    pub(super) fn step_back(&self, side: Side, reach: &mut Reach, price: Price) -> Price {
+        let best = self.side(side.opposite()).best();
+        if price.is_market() || best >= reach.walk_end || best == 0 {
+            return price;
+        }
+        reach.rank = self.scale.ticks() - best;
+        reach.walk_end = best;
+        reach.rests = reach.stays;
+        self.scale.price(side, reach.rank)
+    }
+}
+
 impl Shard {
     /// A new order.
     ///
@@ -67,10 +91,11 @@ impl Shard {
         let rank = book.scale.rank(side, command.price);
         let ticks = book.scale.ticks();
         let crosses = book.side(side.opposite()).best() < ticks.wrapping_sub(rank);
+        let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
         let lane = book.reaches.lanes[side.index()];
         // Off the lane: a market order, or a limit beyond the price band.
         let straight = rank.wrapping_sub(lane.first) < lane.span;
-        if !straight || crosses || command.time_in_force == TimeInForce::ImmediateOrCancel || command.is_cross() {
+        if !straight || crosses || immediate || command.is_cross() || is_special(command) {
             return self.enter_taker(record, out);
         }
         let reference = book.numbers.next_reference();
@@ -83,35 +108,70 @@ impl Shard {
         let (order, quantity) = (Order::tag_of(command, slot), command.quantity);
         let (price, display) = (command.price, command.display);
         out.push(command.ticker, Event::Accepted { order, reference, quantity, price });
-        out.push(command.ticker, Event::Rested { order, reference, side, display, quantity, price });
+        let shown = if display.is_shown() { quantity } else { Quantity(0) };
+        out.push(command.ticker, Event::Rested { order, reference, side, display, quantity, shown, price });
         Progress::Done
     }
 
-    /// A new order that trades, or may not stay.
+    /// A new order that trades, may not stay, or is not plain.
     #[inline(never)]
     fn enter_taker(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
-        let (command, slot) = (&record.command, record.verdict.slot);
+        let (command, slot, side) = (&record.command, record.verdict.slot, record.command.side.side());
         if command.is_cross() {
             return self.enter_cross(record, out);
         }
         let book = &mut self.books[command.ticker.index()];
-        let Reach { price, rank, walk_end, stays, .. } = book.reach(command.side.side(), record);
+        let mut reach = book.reach(side, record, command.stop_at().is_none());
+        let mut price = reach.price;
+        if command.post_only == POST_ONLY_REPRICED && command.stop_at().is_none() {
+            price = book.step_back(side, &mut reach, price);
+        }
         let reference = book.numbers.next_reference();
         let (order, quantity) = (Order::tag_of(command, slot), command.quantity);
         out.push(command.ticker, Event::Accepted { order, reference, quantity, price });
-        let order = Order { price, ..Order::entered(command, slot, reference, rank) };
-        self.take(&mut Taker { order, walk_end, stays, replaced: false }, command.min_quantity, out)
+        let order = Order { price, ..Order::entered(command, slot, reference, reach.rank) };
+        if is_special(command) {
+            return self.enter_special(record, order, &reach, out);
+        }
+        // An order that may rest and has a least quantity is special.
+        let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
+        let least = if immediate { command.min_quantity } else { Quantity(0) };
+        let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: false };
+        let progress = self.take(&mut taker, least, out);
+        self.awaken(command.ticker, progress, out)
+    }
+
+    /// An accepted order that keeps a reserve or a least quantity, has an expiry, or waits for a trade.
+    #[cold]
+    #[inline(never)]
+    fn enter_special(&mut self, record: &Sequenced, mut order: Order, reach: &Reach, out: &mut Events) -> Progress {
+        let command = &record.command;
+        self.fit(&mut order, command, record.verdict.limit_price, true);
+        self.set_expiry(&mut order, command, record.time);
+        let stop = command.stop_at();
+        let immediate = order.special.has(Special::IMMEDIATE);
+        let least = self.specials.least(&order, immediate);
+        let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: false };
+        if let Some(stop) = stop {
+            if !self.books[command.ticker.index()].wakes_at(order.side(), stop) {
+                self.sleep(&order, stop, true);
+                return Progress::Done;
+            }
+            out.push(command.ticker, triggered(&order));
+            taker = self.taker_of_stop(order, false);
+        }
+        let progress = self.take(&mut taker, least, out);
+        self.awaken(command.ticker, progress, out)
     }
 
     /// Decides whether the order trades at all, then lets it.
-    pub(super) fn take(&mut self, taker: &mut Taker, min_quantity: Quantity, out: &mut Events) -> Progress {
-        if taker.order.post_only && self.crosses(taker) {
+    pub(super) fn take(&mut self, taker: &mut Taker, least: Quantity, out: &mut Events) -> Progress {
+        if taker.order.post_only != 0 && self.crosses(taker) {
             self.drop_rest(taker, CancelReason::PostOnly, out);
             return Progress::Done;
         }
-        if !min_quantity.is_zero() && self.tradable(taker, min_quantity) < min_quantity {
-            self.drop_rest(taker, CancelReason::ImmediateRemainder, out);
-            return Progress::Done;
+        if !least.is_zero() {
+            return self.take_at_least(taker, least, out);
         }
         self.sweep(taker, out)
     }
@@ -136,13 +196,18 @@ impl Shard {
                     return Progress::More;
                 }
                 Met::Own(slot) => self.prevent(taker, slot, out),
+                Met::Special(slot) => {
+                    if !self.meet(taker, slot, out) {
+                        return self.sweep_past_first(taker, slot, out);
+                    }
+                }
             }
         }
     }
 
     /// Fills the taker from the best resting orders, one after the other, until something else is to be done.
     fn fill(&mut self, taker: &mut Taker, out: &mut Events) -> Met {
-        let Shard { arena: Arena { orders, chains, sessions }, books, firms, trades, .. } = self;
+        let Shard { arena: Arena { orders, chains, sessions }, books, firms, tape, .. } = self;
         let resting_side = taker.order.side().opposite();
         let book = &mut books[taker.order.ticker.index()];
         let ladder = &mut book.sides[resting_side.index()];
@@ -152,6 +217,9 @@ impl Shard {
             }
             let slot = ladder.first();
             let resting = &mut orders[slot.index()];
+            if resting.special.needs_care() {
+                return Met::Special(slot);
+            }
             if is_own(&taker.order, resting, firms) {
                 return Met::Own(slot);
             }
@@ -159,22 +227,24 @@ impl Shard {
             let quantity = taker.order.leaves.min(resting.leaves);
             taker.order.execute(quantity);
             resting.execute(quantity);
-            let (match_number, price) = (book.numbers.next_match(), resting.price);
-            book.last = price;
-            trades.push(Trade::filled(&taker.order, resting, match_number, quantity));
+            let match_number = book.numbers.next_match();
+            let liquidity = if shown { Liquidity::Added } else { Liquidity::AddedHidden };
+            tape.push(Trade::filled(&taker.order, resting, match_number, quantity, liquidity));
             let event = Event::Filled {
                 resting: resting.tag,
                 incoming: taker.order.tag,
                 reference: resting.reference,
                 match_number,
-                price,
+                price: resting.price,
                 quantity,
                 resting_leaves: resting.leaves,
                 incoming_leaves: taker.order.leaves,
                 resting_side,
                 displayed: shown,
+                liquidity,
             };
             out.push(taker.order.ticker, event);
+            book.trades.note(resting.price);
             if resting.leaves.is_zero() {
                 let place = Place { rank, shown, open: quantity.0 };
                 ladder.leave(chains, &mut sessions[resting.tag.session.index()], place, slot);
@@ -185,23 +255,98 @@ impl Shard {
         Met::Nothing
     }
 
+    /// One step of a sweep with a resting order that may be of any kind; false when it lets the taker go by.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn meet(&mut self, taker: &mut Taker, slot: Slot, out: &mut Events) -> bool {
+        let resting = self.arena.orders[slot.index()];
+        if self.passes_over(&resting, taker.order.leaves) {
+            return false;
+        }
+        if is_own(&taker.order, &resting, &self.firms) {
+            self.prevent(taker, slot, out);
+            return true;
+        }
+        let quantity = taker.order.leaves.min(resting.leaves);
+        taker.order.execute(quantity);
+        let book = &mut self.books[taker.order.ticker.index()];
+        let open = self.specials.open(&resting);
+        let (match_number, liquidity) = (book.numbers.next_match(), liquidity_of(&resting));
+        self.tape.push(Trade::filled(&taker.order, &resting, match_number, quantity, liquidity));
+        let event = Event::Filled {
+            resting: resting.tag,
+            incoming: taker.order.tag,
+            reference: resting.reference,
+            match_number,
+            price: resting.price,
+            quantity,
+            resting_leaves: open.less(quantity),
+            incoming_leaves: taker.order.leaves,
+            resting_side: resting.side(),
+            displayed: resting.is_shown(),
+            liquidity,
+        };
+        out.push(taker.order.ticker, event);
+        book.trades.note(resting.price);
+        self.arena.orders[slot.index()].executed.0 += quantity.0;
+        if quantity == open {
+            self.take_out(&resting);
+        } else if quantity == resting.leaves {
+            self.refill(slot, out);
+        } else {
+            self.arena.orders[slot.index()].leaves = resting.leaves.less(quantity);
+            self.reduce_level(&resting, quantity);
+        }
+        true
+    }
+
+    /// The shown part of a reserve order is used up: the next part goes to the end of the queue under a number of its own.
+    pub(super) fn refill(&mut self, slot: Slot, out: &mut Events) {
+        let Shard { arena: Arena { orders, chains, .. }, specials, books, .. } = self;
+        let (order, beside) = (&mut orders[slot.index()], &mut specials.beside[slot.index()]);
+        let book = &mut books[order.ticker.index()];
+        let ladder = &mut book.sides[order.side().index()];
+        ladder.unlink(chains, order.place(), slot);
+        let old_reference = order.reference;
+        order.leaves = beside.refill(old_reference, book.lot.0);
+        ladder.bring_out(order.rank, order.leaves.0);
+        beside.reserve = beside.reserve.less(order.leaves);
+        beside.refills += 1;
+        order.reference = book.numbers.next_reference();
+        order.special.set(Special::REFILLED, true);
+        ladder.append(chains, order.place(), slot);
+        let event = Event::Refreshed {
+            order: order.tag,
+            old_reference,
+            reference: order.reference,
+            side: order.side(),
+            display: order.display,
+            price: order.price,
+            quantity: order.leaves,
+            reserve: beside.reserve,
+        };
+        out.push(order.ticker, event);
+    }
+
     /// What is left rests, or is cancelled with the reason that stopped it.
     #[inline]
-    fn finish(&mut self, taker: &mut Taker, out: &mut Events) {
+    pub(super) fn finish(&mut self, taker: &mut Taker, out: &mut Events) {
         let order = &taker.order;
         if order.leaves.is_zero() {
-            self.end_replaced(taker);
+            self.end_taker(taker);
         } else if taker.stays {
-            self.rest(taker);
+            let shown = self.specials.shown_at_rest(order);
             let event = Event::Rested {
                 order: order.tag,
                 reference: order.reference,
                 side: order.side(),
                 display: order.display,
                 quantity: order.leaves,
+                shown,
                 price: order.price,
             };
             out.push(order.ticker, event);
+            self.rest(taker);
         } else {
             let more_beyond = !self.books[order.ticker.index()].side(order.side().opposite()).is_empty();
             let collared = order.price.is_market() && more_beyond;
@@ -212,9 +357,15 @@ impl Shard {
 
     /// Stores what is left of the order and puts it at the end of its queue.
     #[inline]
-    pub(super) fn rest(&mut self, taker: &Taker) {
+    pub(super) fn rest(&mut self, taker: &mut Taker) {
+        if taker.order.special != Special::NONE {
+            self.settle_special(&mut taker.order);
+        }
         let (order, slot) = (&taker.order, taker.order.tag.slot);
         let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        if order.special.has(Special::RESERVE) {
+            ladder.keep_back(order.rank, self.specials.beside[slot.index()].reserve.0);
+        }
         let Arena { orders, chains, sessions } = &mut self.arena;
         let entry = &mut orders[slot.index()];
         if taker.replaced {
@@ -228,7 +379,7 @@ impl Shard {
     }
 
     /// Cancels what is left of an order that is not in the book.
-    fn drop_rest(&mut self, taker: &mut Taker, reason: CancelReason, out: &mut Events) {
+    pub(super) fn drop_rest(&mut self, taker: &mut Taker, reason: CancelReason, out: &mut Events) {
         let order = &mut taker.order;
         let quantity = core::mem::take(&mut order.leaves);
         let event = Event::Canceled {
@@ -239,16 +390,28 @@ impl Shard {
             quantity,
             leaves: Quantity(0),
             reason,
-            displayed: false,
+            shown: Quantity(0),
         };
         out.push(order.ticker, event);
-        self.end_replaced(taker);
+        self.end_taker(taker);
     }
 
-    /// A taker that was in the book before and ended without coming back leaves its entry and its session's list.
-    fn end_replaced(&mut self, taker: &Taker) {
+    /// A taker that ended without coming to rest leaves what it was in before: its entry, its session's list, its expiry.
+    fn end_taker(&mut self, taker: &Taker) {
+        if taker.order.special.has(Special::TIMED) {
+            self.forget_expiry(&taker.order);
+        }
         if taker.replaced {
             self.arena.end(taker.order.tag.slot);
         }
+    }
+}
+
+/// Flag of a resting order's report.
+pub(super) fn liquidity_of(resting: &Order) -> Liquidity {
+    match (resting.is_shown(), resting.special.has(Special::REFILLED)) {
+        (true, true) => Liquidity::AddedReserve,
+        (true, false) => Liquidity::Added,
+        (false, _) => Liquidity::AddedHidden,
     }
 }

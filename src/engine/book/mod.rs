@@ -22,16 +22,21 @@
 //! **Bounded turns.** A record may cause any number of events (a sweep, a mass cancel). `execute` fills its buffer, answers
 //! [`Progress::More`], and `resume` goes on from there. No other record may come between.
 //!
-//! **Room for what is not served yet.** A reserve order keeps its hidden remainder in a side table by slot, and refills
-//! where [`matching`] sees its shown part end. Stops rest in a second pair of ladders whose ranks are trigger prices, walked
-//! by the same code when a trade moves the last price. Pegs are a queue a ticker re-ranked when the best moves. Only the fields of [`order::Order`] are full: what a new kind needs beside them goes into a table by slot.
+//! **Orders that are not plain.** A mark in the order's line sends the frequent paths into cold calls; what such an order has
+//! beside its line stands in a table by slot ([`beside`]). Reserve orders keep what they do not show there and refill where
+//! [`matching`] sees their shown part end; least quantities are kept in [`least`]; stops sleep in trees by their price
+//! ([`stops`]) and orders with an end in one by time ([`expiry`]), both made of nodes by slot ([`waiting`]).
 
+mod amend;
 mod arena;
 mod bands;
+mod beside;
 mod cross;
 mod cross_orders;
 mod events;
+mod expiry;
 mod ladder;
+mod least;
 mod lookahead;
 mod mass;
 mod matching;
@@ -43,11 +48,13 @@ mod requests;
 mod scale;
 mod self_match;
 mod shard;
-mod trades;
+mod stops;
+mod tape;
 mod uncross;
 mod view;
+mod waiting;
 
 pub use events::{EVENTS_MAX, Events, Progress};
 pub use ladder::TICKS_MAX;
 pub use shard::{Shard, ShardFault};
-pub use view::{Depth, Resting};
+pub use view::{Depth, Resting, Sleeping};

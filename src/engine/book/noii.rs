@@ -36,7 +36,10 @@ enum Step {
 }
 
 impl TickWalk {
-    pub const NEW: TickWalk = TickWalk { next: 0, step: Step::Fresh, spoke: false };
+    /// The whole of it; `spoke`: something was said of the record already.
+    pub const fn after(spoke: bool) -> TickWalk {
+        TickWalk { next: 0, step: Step::Fresh, spoke }
+    }
 }
 
 impl Shard {
@@ -79,11 +82,11 @@ impl Book {
                     .building()
                     .map_or(Step::Fresh, |kind| Step::Near(kind, Search::new(self, true, takes_waiting(kind))))
             }
-            Step::Near(kind, mut search) => match search.go(self, self.last, looks) {
+            Step::Near(kind, mut search) => match search.go(self, self.reference(), looks) {
                 None => Step::Near(kind, search),
                 Some(near) => Step::Far(kind, near, Search::new(self, false, takes_waiting(kind))),
             },
-            Step::Far(kind, near, mut search) => match search.go(self, self.last, looks) {
+            Step::Far(kind, near, mut search) => match search.go(self, self.reference(), looks) {
                 None => Step::Far(kind, near, search),
                 Some(far) => {
                     out.push(ticker, self.imbalance(kind, near, far));
@@ -111,7 +114,7 @@ impl Book {
             let rank = self.side(side).best();
             (rank < self.scale.ticks()).then(|| self.scale.price(side, rank))
         };
-        let reference = self.last;
+        let reference = self.reference();
         match (best(Side::Buy), best(Side::Sell)) {
             (Some(bid), Some(offer)) if bid >= offer => near,
             (Some(bid), Some(offer)) => reference.clamp(bid, offer),

@@ -4,9 +4,10 @@
 //! [`super::arena`], because neighbours change each other's links and nothing else.
 
 use super::arena::Rank;
+use super::beside::Special;
 use super::ladder::Place;
 use crate::types::{
-    Command, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, Side, SideCode, Slot, TickerId, TimeInForce,
+    Command, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, Side, SideCode, Slot, TickerId,
 };
 
 /// An order, in the arena or on its way in.
@@ -20,7 +21,7 @@ pub(super) struct Order {
     pub price: Price,
     /// Rank of the price on its side; meaningless for a market order.
     pub rank: Rank,
-    /// Open shares. 0: the entry is free.
+    /// Open shares; of a reserve order in the book those it shows. 0: the entry is free.
     pub leaves: Quantity,
     /// Shares traded so far, over all replaces.
     pub executed: Quantity,
@@ -35,8 +36,9 @@ pub(super) struct Order {
     pub group: u16,
     /// Group of the self-match rule, spaces for none.
     pub self_match_group: [u8; 2],
-    pub post_only: bool,
-    pub time_in_force: TimeInForce,
+    /// As in the command: 0 may take, 1 may not, 2 steps back instead.
+    pub post_only: u8,
+    pub special: Special,
     /// Which pair of ladders it stands on: [`CONTINUOUS`] or [`FOR_CROSS`].
     pub shelf: u8,
     /// Which queue of its level: 0 before 1.
@@ -68,8 +70,8 @@ impl Order {
             self_match_group: command.self_match_group,
             side_code: command.side,
             display: command.display,
-            post_only: command.post_only != 0,
-            time_in_force: command.time_in_force,
+            post_only: command.post_only,
+            special: Special::NONE,
             shelf: CONTINUOUS,
             queue: u8::from(!command.display.is_shown()),
         }

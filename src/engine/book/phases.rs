@@ -3,13 +3,14 @@
 //! One walk serves all records that change phases, ticker by ticker: the operator's and the calendar's, halts, the start
 //! and the end of the day. Every step is taken in bounded turns, since a cross or a close may concern every order there is.
 
+use super::beside::Special;
 use super::cross::Cross;
 use super::events::{Events, Progress};
 use super::occupancy::NOWHERE;
 use super::order::FOR_CROSS;
 use super::shard::{Book, Shard, Work, nothing};
 use super::uncross::LEVELS_A_TURN_MAX;
-use crate::types::{CancelReason, Command, Event, Passage, Phase, Slot, TickerId, TimeInForce};
+use crate::types::{CancelReason, Command, Event, Passage, Phase, Slot, TickerId};
 
 /// Looks of one turn: levels in a search, trades, orders or tickers.
 const LOOKS_MAX: u32 = LEVELS_A_TURN_MAX;
@@ -122,6 +123,14 @@ impl Shard {
             }
             looks -= 1;
             walk = self.phase_step(ticker, walk, &mut looks, out);
+            // A ticker is through: stops that its cross reached wake before the next one is looked at.
+            if matches!(walk.step, Step::Begin) {
+                self.after = Some(walk);
+                if self.awaken(ticker, Progress::Done, out) == Progress::More {
+                    return Progress::More;
+                }
+                self.after = None;
+            }
         }
         if walk.spoke { Progress::Done } else { nothing(walk.ticker, out) }
     }
@@ -170,12 +179,9 @@ impl Shard {
             let rank = book.sides[ladder].next(order.rank + 1);
             after = if rank == NOWHERE { Slot::NONE } else { book.sides[ladder].first_at(rank) };
         }
-        match order.time_in_force {
-            TimeInForce::GoodTillCancel | TimeInForce::GoodTillTime => {}
-            TimeInForce::Day
-            | TimeInForce::ImmediateOrCancel
-            | TimeInForce::ExtendedHours
-            | TimeInForce::AfterHours => self.cancel_whole(slot, CancelReason::Expired, out),
+        // Those with an end of their own, or with none, stay.
+        if !order.special.has(Special::KEPT) && !order.special.has(Special::TIMED) {
+            self.cancel_whole(slot, CancelReason::Expired, out);
         }
         Step::Day(ladder, after)
     }

@@ -4,19 +4,22 @@
 //! request is too late: nothing happens, and a Replace says so because its user reference becomes free again.
 
 use super::arena::Arena;
+use super::beside::{Special, is_special};
 use super::events::{Events, Progress};
-use super::matching::Taker;
 use super::order::{CONTINUOUS, Order};
 use super::shard::{Shard, nothing};
-use crate::types::{CancelReason, Command, Event, Quantity, Sequenced, Slot, TimeInForce};
+use crate::types::{CancelReason, Command, Event, Quantity, Sequenced, Slot};
 
 /// Option tags of OUCH 5.0 whose absence keeps what the order has.
 const TAG_POST_ONLY: u8 = 12;
 const TAG_SIDE: u8 = 27;
 const TAG_SELF_MATCH: u8 = 29;
 const TAG_SELF_MATCH_GROUP: u8 = 30;
+/// The house's tag 130 has this bit.
+const TAG_POST_ONLY_ACTION: u8 = 8;
 /// All of them.
-const TAGS_KEPT: u32 = 1 << TAG_POST_ONLY | 1 << TAG_SIDE | 1 << TAG_SELF_MATCH | 1 << TAG_SELF_MATCH_GROUP;
+const TAGS_KEPT: u32 =
+    1 << TAG_POST_ONLY_ACTION | 1 << TAG_POST_ONLY | 1 << TAG_SIDE | 1 << TAG_SELF_MATCH | 1 << TAG_SELF_MATCH_GROUP;
 
 impl Shard {
     /// Cancel down to an intended total; the order keeps its place. 0 takes all.
@@ -36,15 +39,14 @@ impl Shard {
 
     #[cold]
     fn cancel_part(&mut self, slot: Slot, keep: u32, out: &mut Events) -> Progress {
-        let order = &mut self.arena.orders[slot.index()];
-        if keep >= order.leaves.0 {
-            return nothing(order.ticker, out);
+        let before = self.arena.orders[slot.index()];
+        let open = self.specials.open(&before);
+        if keep >= open.0 {
+            return nothing(before.ticker, out);
         }
-        let taken = Quantity(order.leaves.0 - keep);
-        order.leaves.0 = keep;
-        let order = *order;
-        out.push(order.ticker, canceled(&order, taken, order.leaves, CancelReason::User));
-        self.reduce_level(&order, taken);
+        let taken = Quantity(open.0 - keep);
+        let shown = self.shrink(slot.index(), taken);
+        out.push(before.ticker, canceled(&before, taken, Quantity(keep), shown, CancelReason::User));
         Progress::Done
     }
 
@@ -53,10 +55,24 @@ impl Shard {
     pub(super) fn cancel_whole(&mut self, slot: Slot, reason: CancelReason, out: &mut Events) {
         let Arena { orders, chains, sessions } = &mut self.arena;
         let order = &mut orders[slot.index()];
+        if order.special.needs_care() {
+            return self.cancel_special(slot, reason, out);
+        }
         let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
         ladder.leave(chains, &mut sessions[order.tag.session.index()], order.place(), slot);
-        out.push(order.ticker, canceled(order, order.leaves, Quantity(0), reason));
+        let shown = if order.is_shown() { order.leaves } else { Quantity(0) };
+        out.push(order.ticker, canceled(order, order.leaves, Quantity(0), shown, reason));
         order.leaves = Quantity(0);
+    }
+
+    /// A reserve order leaves with both parts, a stop from its sleep.
+    #[cold]
+    #[inline(never)]
+    fn cancel_special(&mut self, slot: Slot, reason: CancelReason, out: &mut Events) {
+        let order = self.arena.orders[slot.index()];
+        let open = self.specials.open(&order);
+        self.take_out(&order);
+        out.push(order.ticker, canceled(&order, open, Quantity(0), order.shown_open(), reason));
     }
 
     /// Another kind of selling, or fewer shares; the order keeps its place.
@@ -65,19 +81,20 @@ impl Shard {
         let Some(order) = self.arena.find(slot, command.session, command.user_ref) else {
             return nothing(command.ticker, out);
         };
+        let open = self.specials.open(order);
         let keep = command.quantity.0.saturating_sub(order.executed.0);
-        if order.side() != command.side.side() || keep > order.leaves.0 {
+        if order.side() != command.side.side() || keep > open.0 {
             return nothing(order.ticker, out);
         }
-        let taken = Quantity(order.leaves.0 - keep);
+        let taken = Quantity(open.0 - keep);
         order.side_code = command.side;
         let before = *order;
-        order.leaves.0 = keep;
-        if keep == 0 {
+        let shown = if keep == 0 {
             self.take_out(&before);
+            before.shown_open()
         } else {
-            self.reduce_level(&before, taken);
-        }
+            self.shrink(slot.index(), taken)
+        };
         let event = Event::Modified {
             order: before.tag,
             reference: before.reference,
@@ -85,7 +102,7 @@ impl Shard {
             price: before.price,
             taken,
             leaves: Quantity(keep),
-            displayed: before.is_shown(),
+            shown,
         };
         out.push(before.ticker, event);
         Progress::Done
@@ -113,7 +130,10 @@ impl Shard {
         let side = before.side();
         let Arena { orders, chains, .. } = &mut self.arena;
         let book = &mut self.books[before.ticker.index()];
-        let reach = book.reach(side, record);
+        let reach = book.reach(side, record, true);
+        if !reach.rests || before.special != Special::NONE || is_special(command) {
+            return self.replace_special(record, &before, reach, out);
+        }
         let ladder = &mut book.sides[side.index()];
         ladder.unlink(chains, before.place(), slot);
         let order = &mut orders[slot.index()];
@@ -122,26 +142,26 @@ impl Shard {
         order.leaves = Quantity(command.quantity.0 - used);
         order.reference = book.numbers.next_reference();
         order.rank = reach.rank;
-        out.push(order.ticker, replaced(&before, order, reach.rests));
-        if reach.rests {
-            ladder.append(chains, order.place(), slot);
-            return Progress::Done;
-        }
-        let taker = Taker { order: *order, walk_end: reach.walk_end, stays: reach.stays, replaced: true };
-        self.take_replaced(taker, command, out)
+        let shown = if order.is_shown() { order.leaves } else { Quantity(0) };
+        out.push(order.ticker, replaced(&before, order, [before.leaves, before.shown_open(), shown], true));
+        ladder.append(chains, order.place(), slot);
+        Progress::Done
     }
 
-    /// The rare replace that trades, or may not stay.
-    #[cold]
-    fn take_replaced(&mut self, mut taker: Taker, command: &Command, out: &mut Events) -> Progress {
-        let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
-        self.take(&mut taker, if immediate { command.min_quantity } else { Quantity(0) }, out)
-    }
-
-    /// Takes a resting order, as it was, out of its level, its entry and its session's list.
+    /// Takes an order, as it was, out of all it is in: its level or its sleep, its entry, its session's list, its expiry.
     pub(super) fn take_out(&mut self, order: &Order) {
+        if order.special.has(Special::TIMED) {
+            self.forget_expiry(order);
+        }
+        if order.special.has(Special::ASLEEP) {
+            self.rouse(order);
+            return self.arena.end(order.tag.slot);
+        }
         let Arena { orders, chains, sessions } = &mut self.arena;
         let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
+        if order.special.has(Special::RESERVE) {
+            ladder.bring_out(order.rank, self.specials.beside[order.tag.slot.index()].reserve.0);
+        }
         ladder.leave(chains, &mut sessions[order.tag.session.index()], order.place(), order.tag.slot);
         orders[order.tag.slot.index()].leaves = Quantity(0);
     }
@@ -158,16 +178,13 @@ impl Shard {
 pub(super) fn change(order: &mut Order, command: &Command) {
     order.tag.user_ref = command.user_ref;
     order.price = command.price;
-    order.time_in_force = command.time_in_force;
     order.display = command.display;
     order.queue = if order.shelf == CONTINUOUS { u8::from(!command.display.is_shown()) } else { order.queue };
     // Most carry none of them.
     if command.tags & TAGS_KEPT == 0 {
         return;
     }
-    if command.has_tag(TAG_POST_ONLY) {
-        order.post_only = command.post_only != 0;
-    }
+    order.post_only = post_only_after(order.post_only, command);
     if command.has_tag(TAG_SIDE) && command.side.side() == order.side() {
         order.side_code = command.side;
     }
@@ -176,6 +193,17 @@ pub(super) fn change(order: &mut Order, command: &Command) {
     }
     if command.has_tag(TAG_SELF_MATCH_GROUP) {
         order.self_match_group = command.self_match_group;
+    }
+}
+
+/// Whether the order may take from now on: each of the two options keeps what it does not name.
+fn post_only_after(before: u8, command: &Command) -> u8 {
+    let action = command.has_tag(TAG_POST_ONLY_ACTION);
+    let is_post_only = if command.has_tag(TAG_POST_ONLY) { command.post_only != 0 } else { before != 0 };
+    match (is_post_only, action) {
+        (false, _) => 0,
+        (true, true) => command.post_only.max(1),
+        (true, false) => before.max(1),
     }
 }
 
@@ -191,9 +219,9 @@ fn too_late(record: &Sequenced, out: &mut Events) -> Progress {
     Progress::Done
 }
 
-/// Shares of a resting order leave.
+/// Shares of an order leave; `shown` of them showed.
 #[inline]
-fn canceled(order: &Order, quantity: Quantity, leaves: Quantity, reason: CancelReason) -> Event {
+fn canceled(order: &Order, quantity: Quantity, leaves: Quantity, shown: Quantity, reason: CancelReason) -> Event {
     Event::Canceled {
         order: order.tag,
         reference: order.reference,
@@ -202,13 +230,15 @@ fn canceled(order: &Order, quantity: Quantity, leaves: Quantity, reason: CancelR
         quantity,
         leaves,
         reason,
-        displayed: order.is_shown(),
+        shown,
     }
 }
 
-/// Both faces of a replaced order.
+/// Both faces of a replaced order. `[old_quantity, old_shown, shown]`: what the old one had, and what of it and of the new
+/// one shows.
 #[inline]
-pub(super) fn replaced(old: &Order, new: &Order, rests: bool) -> Event {
+pub(super) fn replaced(old: &Order, new: &Order, counts: [Quantity; 3], rests: bool) -> Event {
+    let [old_quantity, old_shown, shown] = counts;
     Event::Replaced {
         order: new.tag,
         original: old.tag.user_ref,
@@ -219,9 +249,10 @@ pub(super) fn replaced(old: &Order, new: &Order, rests: bool) -> Event {
         display: new.display,
         quantity: new.leaves,
         price: new.price,
-        old_quantity: old.leaves,
+        old_quantity,
         old_price: old.price,
-        was_displayed: old.is_shown(),
+        old_shown,
+        shown,
         rests,
     }
 }

@@ -2,18 +2,22 @@
 
 use super::arena::Arena;
 use super::bands::{Band, Reaches};
+use super::beside::Specials;
 use super::events::{Events, Progress};
 use super::ladder::{Ladder, TICKS_MAX};
+use super::least::{Past, Survey};
 use super::mass::Walk;
 use super::matching::{Reach, Taker};
 use super::noii::TickWalk;
 use super::order::FOR_CROSS;
 use super::phases::PhaseWalk;
 use super::scale::Scale;
-use super::trades::{BustWalk, Trades};
+use super::stops::{Stops, Trades};
+use super::tape::{BustWalk, Tape};
+use super::waiting::Tree;
 use crate::types::{
-    AccountId, AuctionSpec, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, OrderReference, Phase, Price,
-    Sequenced, Side, TickerId, TickerSpec, TimeInForce,
+    AccountId, AuctionSpec, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, Nanos, OrderReference, Phase,
+    Price, Quantity, Sequenced, Side, TickerId, TickerSpec, TimeInForce,
 };
 use core::fmt;
 
@@ -81,14 +85,18 @@ pub(super) struct Book {
     /// What orders read of phase and band.
     pub reaches: Reaches,
     pub numbers: Numbers,
-    /// Price of the last trade, before it the reference of the configuration.
-    pub last: Price,
     /// Whether the ticker belongs to this shard. Entries of others are there only so that a ticker is its index.
     pub ours: bool,
     pub phase: Phase,
+    /// Smallest step of quantities.
+    pub lot: Quantity,
+    pub trades: Trades,
+    pub stops: Stops,
     pub spec: AuctionSpec,
     pub band: Band,
-    /// Price of the last cross, before it the reference of the configuration.
+    /// Price of the configuration, before the first trade.
+    first_reference: Price,
+    /// Price of the last cross, before it that of the configuration.
     pub static_reference: Price,
 }
 
@@ -102,13 +110,21 @@ impl Book {
             sides: [ticks, ticks, waiting, waiting].map(Ladder::new),
             reaches: Reaches::new(&scale, band, phase.matches()),
             numbers: Numbers { references: 0, matches: 0, locate },
-            last: spec.reference,
             ours,
             phase,
+            lot: Quantity(spec.lot.0.max(1)),
+            trades: Trades::NONE,
+            stops: Stops::NONE,
             spec: spec.auction,
             band,
+            first_reference: spec.reference,
             static_reference: spec.reference,
         }
+    }
+
+    /// Price of the last trade, before it the reference of the configuration.
+    pub fn reference(&self) -> Price {
+        if self.trades.last == Price(0) { self.first_reference } else { self.trades.last }
     }
 
     /// Orders of a side that wait for a cross.
@@ -122,11 +138,12 @@ impl Book {
         &self.sides[side.index()]
     }
 
-    /// How far an order of `side` with the record's price and time in force reaches now.
+    /// How far an order of `side` with the record's price and time in force reaches now. `bounded`: a limit beyond the price
+    /// band is taken at its bound.
     #[inline]
-    pub fn reach(&self, side: Side, record: &Sequenced) -> Reach {
+    pub fn reach(&self, side: Side, record: &Sequenced, bounded: bool) -> Reach {
         let (command, reaches, at) = (&record.command, &self.reaches, side.index());
-        let first = reaches.lanes[at].first;
+        let first = if bounded { reaches.lanes[at].first } else { 0 };
         let (price, rank, walk_end) = if command.price.is_market() {
             (command.price, 0, self.scale.walk_end_of(side, record.verdict.limit_price))
         } else {
@@ -155,6 +172,14 @@ pub(super) struct Owner {
 pub(super) enum Work {
     None,
     Sweep(Taker),
+    SweepPast(Taker, Past),
+    Survey(Taker, Survey),
+    /// Stops of the ticker are due.
+    Wake(TickerId),
+    Expire {
+        now: Nanos,
+        spoke: bool,
+    },
     Cancel(Walk),
     Phases(PhaseWalk),
     Tick(TickWalk),
@@ -171,8 +196,13 @@ pub struct Shard {
     pub(super) firms: Box<[Firm]>,
     /// By session.
     pub(super) owners: Box<[Owner]>,
-    pub(super) trades: Trades,
+    pub(super) specials: Specials,
+    /// Orders of all tickers that have an expiry.
+    pub(super) expiries: Tree,
+    pub(super) tape: Tape,
     pub(super) work: Work,
+    /// Changes of phase to go on with when the work is done.
+    pub(super) after: Option<PhaseWalk>,
 }
 
 impl Shard {
@@ -197,8 +227,11 @@ impl Shard {
             books,
             firms: market.accounts.iter().map(|a| a.firm).collect(),
             owners: owners.collect(),
-            trades: Trades::new(market.trades_kept),
+            specials: Specials::new(market.orders_max),
+            expiries: Tree::EMPTY,
+            tape: Tape::new(market.trades_kept),
             work: Work::None,
+            after: None,
         })
     }
 
@@ -252,7 +285,6 @@ impl Shard {
             CommandKind::Halt | CommandKind::Resume | CommandKind::Phase => {
                 self.phases(PhaseWalk::record(command), out)
             }
-            CommandKind::Tick => self.tick(TickWalk::NEW, out),
             CommandKind::Bust => self.bust(BustWalk::new(command.ticker, command.value), out),
             CommandKind::DisableEntry
             | CommandKind::EnableEntry
@@ -260,15 +292,43 @@ impl Shard {
             | CommandKind::KillOff
             | CommandKind::SetLimit
             | CommandKind::StateDigest => nothing(command.ticker, out),
+            CommandKind::Tick => self.expire(record.time, false, out),
         }
     }
 
     /// Goes on with a record that answered [`Progress::More`]. `out` then holds what happened since.
     pub fn resume(&mut self, out: &mut Events) -> Progress {
         out.clear();
+        let progress = self.go_on(out);
+        match (progress, self.after.take()) {
+            (Progress::Done, Some(walk)) => {
+                self.work = Work::Phases(walk);
+                Progress::More
+            }
+            (progress, after) => {
+                self.after = after;
+                progress
+            }
+        }
+    }
+
+    fn go_on(&mut self, out: &mut Events) -> Progress {
         match core::mem::replace(&mut self.work, Work::None) {
             Work::None => Progress::Done,
-            Work::Sweep(mut taker) => self.sweep(&mut taker, out),
+            Work::Sweep(mut taker) => {
+                let progress = self.sweep(&mut taker, out);
+                self.awaken(taker.order.ticker, progress, out)
+            }
+            Work::SweepPast(mut taker, past) => {
+                let progress = self.sweep_past(&mut taker, past, out);
+                self.awaken(taker.order.ticker, progress, out)
+            }
+            Work::Survey(mut taker, survey) => {
+                let progress = self.survey(&mut taker, survey, out);
+                self.awaken(taker.order.ticker, progress, out)
+            }
+            Work::Wake(ticker) => self.wake_due(ticker, out),
+            Work::Expire { now, spoke } => self.expire(now, spoke, out),
             Work::Cancel(walk) => self.walk(walk, out),
             Work::Phases(walk) => self.phases(walk, out),
             Work::Tick(walk) => self.tick(walk, out),

@@ -1,6 +1,7 @@
 //! Looking into a shard: depth, queues, digest. Cold; for checks, snapshots and tools.
 
 use super::arena::{Arena, Node, Rank};
+use super::beside::Special;
 use super::ladder::Ladder;
 use super::occupancy::NOWHERE;
 use super::order::{FOR_CROSS, Order};
@@ -27,10 +28,23 @@ pub struct Resting {
     pub reference: OrderReference,
     /// Limit price.
     pub price: Price,
-    /// Open shares.
+    /// Open shares, those a reserve order does not show too.
     pub leaves: Quantity,
+    /// Shares that show.
+    pub shown: Quantity,
     /// Whether it shows on the feed.
     pub displayed: bool,
+}
+
+/// A stop that has not woken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sleeping {
+    /// Its slot.
+    pub slot: Slot,
+    /// Where it wakes.
+    pub stop: Price,
+    /// Open shares.
+    pub leaves: Quantity,
 }
 
 impl Shard {
@@ -72,10 +86,21 @@ impl Shard {
                 slot,
                 reference: order.reference,
                 price: order.price,
-                leaves: order.leaves,
+                leaves: self.specials.open(order),
+                shown: order.shown_open(),
                 displayed: order.is_shown(),
             }
         })
+    }
+
+    /// The sleeping stops of a side in the order in which they would wake.
+    pub fn stops(&self, ticker: TickerId, side: Side) -> Vec<Sleeping> {
+        let asleep = |order: &&Order| order.special.has(Special::ASLEEP) && !order.leaves.is_zero();
+        let here = |order: &&Order| order.ticker == ticker && order.side() == side;
+        let mut found: Vec<_> = self.arena.orders.iter().filter(asleep).filter(here).collect();
+        found.sort_by_key(|order| self.specials.stops.key(order.tag.slot));
+        let told = |order: &Order| Sleeping { slot: order.tag.slot, stop: self.stop_of(order), leaves: order.leaves };
+        found.into_iter().map(told).collect()
     }
 
     /// The state of trading in a ticker of this shard.
@@ -96,7 +121,7 @@ impl Shard {
             digest.mix(book.numbers.references);
             digest.mix(book.numbers.matches);
             digest.mix(u64::from(book.phase.letter()));
-            digest.pair(book.last.0, book.static_reference.0);
+            digest.pair(book.trades.last.0, book.static_reference.0);
             digest.pair(book.band.lower.0, book.band.upper.0);
             digest.mix(u64::from(book.band.limit));
             for ladder in &book.sides {
@@ -107,10 +132,46 @@ impl Shard {
                 }
             }
         }
-        for trade in self.trades.iter() {
+        self.digest_specials(&mut digest);
+        for trade in self.tape.iter() {
             digest.mix(trade.match_number.0 << 1 | u64::from(trade.broken));
         }
         digest.0
+    }
+
+    /// What orders that are not plain have beside their line, and the stops, which are in no level: session by session.
+    fn digest_specials(&self, digest: &mut Digest) {
+        for session in 0..self.arena.sessions.len() {
+            let mut at = self.arena.oldest(session as u16);
+            while !at.is_none() {
+                let order = &self.arena.orders[at.slot().index()];
+                if order.special != Special::NONE {
+                    self.digest_special(digest, order);
+                }
+                at = self.arena.chains.of(at).newer;
+            }
+        }
+    }
+
+    fn digest_special(&self, digest: &mut Digest, order: &Order) {
+        digest.pair(order.tag.slot.0, u32::from(order.special.0));
+        if order.special.has(Special::TERMS) {
+            let beside = &self.specials.beside[order.tag.slot.index()];
+            digest.pair(beside.reserve.0, beside.floor.0);
+            digest.pair(beside.random.0, beside.refills);
+            digest.pair(beside.minimum.0, beside.limit.0);
+        }
+        if order.special.has(Special::TIMED) {
+            let (end, count) = self.specials.expiries.key(order.tag.slot);
+            digest.mix(end);
+            digest.mix(count);
+        }
+        if order.special.has(Special::ASLEEP) {
+            digest.order(order);
+            let (distance, count) = self.specials.stops.key(order.tag.slot);
+            digest.mix(distance);
+            digest.mix(count);
+        }
     }
 }
 
@@ -151,13 +212,8 @@ impl Digest {
         self.pair(u32::from(order.group), u32::from(u16::from_le_bytes(order.self_match_group)));
         self.pair(
             u32::from_le_bytes([rule.mode as u8, rule.firm_wide, rule.detailed, rule.letter]),
-            u32::from_le_bytes([
-                order.side_code.letter(),
-                order.display.letter(),
-                u8::from(order.post_only),
-                order.shelf,
-            ]),
+            u32::from_le_bytes([order.side_code.letter(), order.display.letter(), order.post_only, order.special.0]),
         );
-        self.pair(u32::from(order.time_in_force.letter()), u32::from(order.queue));
+        self.pair(u32::from(order.shelf), u32::from(order.queue));
     }
 }

@@ -126,8 +126,9 @@ impl Oms {
         let place = self.place_of(ticker, tag);
         let order = self.orders.at_mut(place);
         order.open = open;
-        // A market order trades or leaves within this record; until then the worst price reserved covers it.
-        order.price = if price.is_market() { order.reserved.price } else { price };
+        // What a market order may come to is covered by the worst price reserved, and so is a price that stepped back: an
+        // event raises nothing.
+        order.price = price.min(order.reserved.price);
         if order.replace_last == number {
             order.life = order.life.after(Step::ReplaceLast);
             (order.replace_last, order.asked_total, order.asked_price) = (Number(0), Quantity(0), Price(0));

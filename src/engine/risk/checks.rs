@@ -14,22 +14,28 @@
 //! | 6 | `Halted` and others | the day has ended, or the ticker's phase does not take it ([`super::phases`]) |
 //! | 7 | `FirmNotAuthorized` | another firm than the session's is named |
 //! | 8 | `InvalidQuantity` | not 1 to 999,999, or off the lot |
-//! | 9 | `InvalidMinQuantity` | above the quantity, or on an order that may rest |
-//! | 10 | `InvalidSide` | a replace that changes between buying and selling |
-//! | 11 | `InvalidPrice` | a limit off the tick or outside the ticker's range |
-//! | 12 | `OrderQuantity` | more open shares than one order may have |
-//! | 13 | `OrderNotional` | open shares at the limit price are worth more than one order may be |
-//! | 14 | `PriceCollar` | a limit too far through the reference price |
-//! | 15 | `MessageRate` | too many messages in the last second |
-//! | 16 | `OpenOrders` | the account has as many orders as it may have |
-//! | 17 | `PositionLimit` | the position could pass its limit on this side |
-//! | 18 | `GrossExposure` | positions and orders could pass their limit |
-//! | 19 | `BuyingPower` | cash and credit do not cover a buy, or the fee of a sell |
-//! | 20 | `BookFull` | no order slot is free (the OMS' own check, after these) |
+//! | 9 | `InvalidMinQuantity` | above the quantity, or on an order that may rest and shows |
+//! | 10 | `InvalidMaxFloor` | a floor off the lot, above the quantity or below a thousandth of it, or a random part as large |
+//! | 11 | `TimeInForce` | a good-till-time order without an expiry of a second to a day, another order with one |
+//! | 12 | `InvalidPostOnly` | what a post-only order shall do, of one that is not |
+//! | 13 | `InvalidStop` | a stop price off the tick or outside the ticker's range |
+//! | | one of 9 to 13 | kinds that do not go together ([`super::MATRIX`]) |
+//! | 14 | `InvalidSide` | a replace that changes between buying and selling |
+//! | 15 | `InvalidPrice` | a limit off the tick or outside the ticker's range |
+//! | 16 | `OrderQuantity` | more open shares than one order may have |
+//! | 17 | `OrderNotional` | open shares at the limit price are worth more than one order may be |
+//! | 18 | `PriceCollar` | a limit too far through the reference price, of a stop through its stop price |
+//! | 19 | `MessageRate` | too many messages in the last second |
+//! | 20 | `OpenOrders` | the account has as many orders as it may have |
+//! | 21 | `PositionLimit` | the position could pass its limit on this side |
+//! | 22 | `GrossExposure` | positions and orders could pass their limit |
+//! | 23 | `BuyingPower` | cash and credit do not cover a buy, or the fee of a sell |
+//! | 24 | `BookFull` | no order slot is free (the OMS' own check, after these) |
 //!
 //! A number that was used before is no refusal: the OMS ignores such a request before any check.
 
 use super::account::{Account, position_max};
+use super::kinds;
 use super::ticker::Ticker;
 use super::{Reservation, Risk};
 use crate::types::{
@@ -37,7 +43,7 @@ use crate::types::{
 };
 
 /// The refusals in the order of their checks, after what the gateway found.
-pub const CHECKS: [Reject; 19] = [
+pub const CHECKS: [Reject; 23] = [
     Reject::SessionDisabled,
     Reject::AccountDisabled,
     Reject::KillSwitch,
@@ -46,6 +52,10 @@ pub const CHECKS: [Reject; 19] = [
     Reject::FirmNotAuthorized,
     Reject::InvalidQuantity,
     Reject::InvalidMinQuantity,
+    Reject::InvalidMaxFloor,
+    Reject::TimeInForce,
+    Reject::InvalidPostOnly,
+    Reject::InvalidStop,
     Reject::InvalidSide,
     Reject::InvalidPrice,
     Reject::OrderQuantity,
@@ -122,7 +132,7 @@ impl Risk {
         Ok(ticker)
     }
 
-    /// Checks 12 to 19: how much.
+    /// Checks 16 to 23: how much.
     #[inline]
     fn within_limits(
         &self,
@@ -133,9 +143,12 @@ impl Risk {
     ) -> Result<Price, Reject> {
         let (command, limits, side) = (request.command, &account.limits, request.side);
         let is_market = command.price.is_market();
-        // In a cross nobody knows the price before; only the ticker's range bounds it.
-        let collar = if command.is_cross() { 0 } else { limits.price_collar };
-        let price = if is_market { ticker.market_limit(side, collar) } else { command.price };
+        // A stop trades when the market has come to its stop price: that is what its collar counts from. In a cross nobody
+        // knows the price before; only the ticker's range bounds a market order.
+        let reference = command.stop_at().unwrap_or(ticker.last);
+        let collar = limits.price_collar;
+        let reach = if command.is_cross() { 0 } else { collar };
+        let price = if is_market { ticker.market_limit(side, reference, reach) } else { command.price };
         let open = Quantity(command.quantity.0.saturating_sub(request.used.0));
         if open > limits.order_quantity_max {
             return Err(Reject::OrderQuantity);
@@ -143,7 +156,7 @@ impl Risk {
         if Money::notional(price, open) > limits.order_notional_max {
             return Err(Reject::OrderNotional);
         }
-        if !is_market && ticker.beyond_collar(side, price, limits.price_collar) {
+        if !is_market && ticker.beyond_collar(side, price, reference, collar) {
             return Err(Reject::PriceCollar);
         }
         if limits.messages_per_second_max != 0 && account.rate.count(time) >= limits.messages_per_second_max {
@@ -171,7 +184,7 @@ impl Risk {
     }
 }
 
-/// Checks 8 to 11: what the ticker and the request itself allow. A Replace keeps what it does not name.
+/// Checks 8 to 15: what the ticker and the request itself allow. A Replace keeps what it does not name.
 #[inline]
 fn well_formed(request: &Request<'_>, ticker: &Ticker) -> Result<(), Reject> {
     let command = request.command;
@@ -180,11 +193,13 @@ fn well_formed(request: &Request<'_>, ticker: &Ticker) -> Result<(), Reject> {
     }
     let names_minimum = request.opens || command.has_tag(TAG_MIN_QUANTITY);
     if names_minimum && !command.min_quantity.is_zero() {
-        let may_rest = command.time_in_force != TimeInForce::ImmediateOrCancel || command.is_cross();
-        if may_rest || command.min_quantity > command.quantity {
+        let may_rest = command.time_in_force != TimeInForce::ImmediateOrCancel;
+        let unmet = (may_rest && command.display.is_shown()) || command.is_cross();
+        if unmet || command.min_quantity > command.quantity {
             return Err(Reject::InvalidMinQuantity);
         }
     }
+    kinds::fits(request, ticker)?;
     if !request.opens && command.has_tag(TAG_SIDE) && SideCode::side(command.side) != request.side {
         return Err(Reject::InvalidSide);
     }

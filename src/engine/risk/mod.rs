@@ -26,6 +26,7 @@ mod account;
 mod broken;
 mod checks;
 mod holding;
+mod kinds;
 pub mod phases;
 mod rate;
 mod ticker;
@@ -34,6 +35,7 @@ mod view;
 pub use checks::CHECKS;
 pub(crate) use checks::Request;
 pub(crate) use holding::Holding;
+pub use kinds::{FLOORS_MAX, KINDS, Kind, MATRIX, kinds_of};
 pub use view::{AccountView, Breach, Position};
 
 use crate::types::{

@@ -19,6 +19,8 @@ pub enum Kind {
     Immediate,
     /// A market order of continuous trading.
     Market,
+    /// A stop: it sleeps until a trade of continuous trading or a cross reaches it.
+    Stop,
     /// For the opening cross: market, limit, imbalance-only.
     OnOpen,
     /// For the closing cross.
@@ -29,26 +31,28 @@ const OK: Reject = Reject::None;
 
 /// What each kind is answered in each phase, in the order of [`Kind`] and of [`Phase::ALL`].
 #[rustfmt::skip]
-pub const TABLE: [[Reject; 7]; 6] = [
+pub const TABLE: [[Reject; 7]; 7] = [
     //               closed          pre-open                    trading            pre-close          halted          halt-auction                paused
     /* limit     */ [Reject::Closed, OK,                         OK,                OK,                Reject::Halted, OK,                         OK],
     /* post only */ [Reject::Closed, OK,                         OK,                OK,                Reject::Halted, OK,                         OK],
     /* immediate */ [Reject::Closed, Reject::ImmediateInAuction, OK,                OK,                Reject::Halted, Reject::ImmediateInAuction, Reject::ImmediateInAuction],
     /* market    */ [Reject::Closed, Reject::MarketInAuction,    OK,                OK,                Reject::Halted, Reject::MarketInAuction,    Reject::MarketInAuction],
+    /* stop      */ [Reject::Closed, OK,                         OK,                OK,                Reject::Halted, OK,                         OK],
     /* on open   */ [Reject::Closed, OK,                         Reject::NoOpening, Reject::NoOpening, Reject::Halted, Reject::NoOpening,          Reject::NoOpening],
     /* on close  */ [Reject::Closed, Reject::NoClosing,          OK,                OK,                Reject::Halted, Reject::NoClosing,          Reject::NoClosing],
 ];
 
 impl Kind {
     /// All of them, in the order of the table's rows.
-    pub const ALL: [Kind; 6] =
-        [Kind::Limit, Kind::PostOnly, Kind::Immediate, Kind::Market, Kind::OnOpen, Kind::OnClose];
+    pub const ALL: [Kind; 7] =
+        [Kind::Limit, Kind::PostOnly, Kind::Immediate, Kind::Market, Kind::Stop, Kind::OnOpen, Kind::OnClose];
 
     /// What an Enter or a Replace with the cross of its order asks for.
     pub fn of(command: &Command) -> Kind {
         match command.cross {
             b'O' => Kind::OnOpen,
             b'C' => Kind::OnClose,
+            _ if command.stop_at().is_some() => Kind::Stop,
             _ if command.time_in_force == TimeInForce::ImmediateOrCancel => Kind::Immediate,
             _ if command.price.is_market() => Kind::Market,
             _ if command.post_only != 0 => Kind::PostOnly,
@@ -60,6 +64,23 @@ impl Kind {
     pub const fn answer(self, phase: Phase) -> Reject {
         TABLE[self as usize][phase.index()]
     }
+}
+
+/// An order for a cross waits for one moment and one price: what other orders say of time, price and parts has no meaning.
+fn is_simple(command: &Command) -> Result<(), Reject> {
+    let is_partial = !command.max_floor.is_zero() && command.max_floor < command.quantity;
+    let lasts = match command.time_in_force {
+        TimeInForce::Day | TimeInForce::ImmediateOrCancel => false,
+        TimeInForce::GoodTillTime | TimeInForce::GoodTillCancel => true,
+        TimeInForce::ExtendedHours | TimeInForce::AfterHours => true,
+    };
+    let faults = [
+        (command.post_only != 0 || command.stop_at().is_some(), Reject::InvalidCross),
+        (is_partial || command.random_reserve != 0, Reject::InvalidMaxFloor),
+        (!command.min_quantity.is_zero(), Reject::InvalidMinQuantity),
+        (lasts || command.expire_seconds != 0, Reject::TimeInForce),
+    ];
+    faults.into_iter().find(|(is, _)| *is).map_or(Ok(()), |(_, reject)| Err(reject))
 }
 
 /// What is kept of a ticker's day beside its phase.
@@ -122,7 +143,7 @@ impl Risk {
         if command.is_imbalance_only() && command.price.is_market() {
             return Err(Reject::InvalidImbalanceOnly);
         }
-        if command.post_only != 0 { Err(Reject::InvalidCross) } else { Ok(()) }
+        is_simple(command)
     }
 
     /// The phase of a listed ticker.

@@ -54,13 +54,13 @@ impl Ticker {
         (self.price_min..=self.price_max).contains(&price) && self.tick.divides(price.0)
     }
 
-    /// Whether a limit of `price` reaches further through the market than `collar` allows; 0 allows all.
+    /// Whether a limit of `price` reaches further through `reference` than `collar` allows; 0 allows all.
     #[inline]
-    pub(super) fn beyond_collar(&self, side: Side, price: Price, collar: u32) -> bool {
+    pub(super) fn beyond_collar(&self, side: Side, price: Price, reference: Price, collar: u32) -> bool {
         if collar == 0 {
             return false;
         }
-        let bound = self.collar_bound(side, collar);
+        let bound = collar_bound(side, reference, collar);
         match side {
             Side::Buy => u64::from(price.0) > bound,
             Side::Sell => u64::from(price.0) < bound,
@@ -69,26 +69,15 @@ impl Ticker {
 
     /// The worst price a market order may trade at: as far from the reference as `collar` allows, on the tick, inside
     /// the ticker's range; 0 allows the whole range.
-    pub(super) fn market_limit(&self, side: Side, collar: u32) -> Price {
+    pub(super) fn market_limit(&self, side: Side, reference: Price, collar: u32) -> Price {
         let step = u64::from(self.tick.of);
         let bound = match (collar, side) {
             (0, Side::Buy) => return self.price_max,
             (0, Side::Sell) => return self.price_min,
-            (_, Side::Buy) => self.collar_bound(side, collar) / step * step,
-            (_, Side::Sell) => self.collar_bound(side, collar).next_multiple_of(step),
+            (_, Side::Buy) => collar_bound(side, reference, collar) / step * step,
+            (_, Side::Sell) => collar_bound(side, reference, collar).next_multiple_of(step),
         };
         Price(bound.clamp(u64::from(self.price_min.0), u64::from(self.price_max.0)) as u32)
-    }
-
-    /// Highest price of a buy, lowest of a sell. Cannot overflow: 32 + 32 bits are divided by 10,000 before the sum.
-    #[inline]
-    fn collar_bound(&self, side: Side, collar: u32) -> u64 {
-        let reference = u64::from(self.last.0);
-        let reach = reference * u64::from(collar) / 10_000;
-        match side {
-            Side::Buy => reference + reach,
-            Side::Sell => reference.saturating_sub(reach),
-        }
     }
 
     /// Cash an order of this reservation could take.
@@ -106,6 +95,17 @@ impl Ticker {
     #[inline]
     pub(super) fn exposure(&self, held: Reservation) -> i64 {
         i64::from(held.quantity.0) * i64::from(held.price.max(self.mark).0)
+    }
+}
+
+/// Highest price of a buy, lowest of a sell. Cannot overflow: 32 + 32 bits are divided by 10,000 before the sum.
+#[inline]
+fn collar_bound(side: Side, reference: Price, collar: u32) -> u64 {
+    let reference = u64::from(reference.0);
+    let reach = reference * u64::from(collar) / 10_000;
+    match side {
+        Side::Buy => reference + reach,
+        Side::Sell => reference.saturating_sub(reach),
     }
 }
 

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 message!(
     /// Enter Order.
-    EnterOrder = b'O', 45 bytes, Required, tags [2 3 4 5 6 7 9 10 11 12 13 15 16 17 24 25 26 28 29 30] {
+    EnterOrder = b'O', 45 bytes, Required, tags [0 2 3 4 5 6 7 8 9 10 11 12 13 15 16 17 24 25 26 28 29 30 31] {
         /// Number of this request; rises within the channel.
         user_ref: UserRef,
         /// Letter: B S T E.
@@ -37,7 +37,7 @@ message!(
 
 message!(
     /// Replace Order Request.
-    ReplaceOrder = b'U', 38 bytes, Required, tags [3 5 6 7 9 10 11 12 13 15 16 17 25 26 27 28 29 30] {
+    ReplaceOrder = b'U', 38 bytes, Required, tags [0 3 5 6 7 8 9 10 11 12 13 15 16 17 25 26 27 28 29 30 31] {
         /// The live order: number of its Enter or last Replace.
         original: UserRef,
         /// Number of this request, the order's from now on.

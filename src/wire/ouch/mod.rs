@@ -21,7 +21,7 @@ pub use tags::{TagFault, Tags};
 use crate::types::Price;
 
 /// No message that we write, either way, is longer; a longer one that we read repeats tags or makes them up.
-pub const MESSAGE_MAX: usize = 160;
+pub const MESSAGE_MAX: usize = 176;
 
 /// From here on a wire price means a market order (OUCH 5.0, data types).
 pub const MARKET_PRICE_MIN: u64 = 2_000_000_000;

@@ -33,7 +33,7 @@ message!(
 
 message!(
     /// Order Accepted.
-    Accepted = b'A', 62 bytes, Required, tags [2 3 4 5 6 7 9 10 11 12 13 14 15 16 17 18 24 25 28 29 30] {
+    Accepted = b'A', 62 bytes, Required, tags [0 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 24 25 28 29 30 31] {
         /// When.
         time: DayNanos,
         /// As entered.
@@ -67,7 +67,7 @@ message!(
 
 message!(
     /// Order Replaced.
-    Replaced = b'U', 66 bytes, Required, tags [2 3 5 6 12 15 16 17 18 28 29 30] {
+    Replaced = b'U', 66 bytes, Required, tags [0 2 3 5 6 8 12 15 16 17 18 28 29 30 31] {
         /// When.
         time: DayNanos,
         /// The order's number before.

@@ -1,5 +1,8 @@
 //! The appendage: optional fields that follow a message's fixed part (OUCH 5.0, appendix of option tags).
 //!
+//! Tags 128 to 130 are the house's own: a stop price, good till cancel and what a post-only order does are things that the
+//! protocol has no option for. They lie above the numbers it uses and likely will use.
+//!
 //! A message carries few of them, mostly none, so [`Tags`] is one flat `Copy` value with a bit a tag: no options
 //! costs one test, and reading never loops more often than the appendage has elements. A tag that is unknown, not
 //! allowed in its message, of the wrong size or repeated is a *fault*: the first one is kept, the rest of the
@@ -27,8 +30,12 @@ pub enum TagFault {
 const ELEMENT_HEAD_BYTES: usize = 2;
 /// The appendage's own length field.
 const LENGTH_BYTES: usize = 2;
-/// Highest tag that the protocol knows.
-const TAG_MAX: usize = 30;
+/// Highest bit of [`Tags::present`] that stands for a tag.
+const TAG_MAX: usize = 31;
+/// Highest tag of the protocol; each has the bit of its number.
+const TAG_PROTOCOL_MAX: u8 = 30;
+/// Tags of the house, from the free range above those of the protocol, each with a bit that the protocol's leave free.
+const TAGS_HOUSE: [(u8, u8); 3] = [(128, 31), (129, 0), (130, 8)];
 
 macro_rules! tags {
     ($($(#[$doc:meta])* $tag:literal $name:ident $with:ident: $ty:ty = $bytes:literal,)+) => {
@@ -44,7 +51,7 @@ macro_rules! tags {
         /// Bytes of a tag's value; 0 for a tag that the protocol does not know.
         const VALUE_BYTES: [u8; TAG_MAX + 1] = {
             let mut bytes = [0; TAG_MAX + 1];
-            $(bytes[$tag] = $bytes;)+
+            $(bytes[$tag as usize] = $bytes;)+
             bytes
         };
         $(const _: () = assert!(size_of::<<$ty as Field>::Wire>() == $bytes);)+
@@ -162,15 +169,46 @@ tags! {
     29 self_match with_self_match: u8 = 1,
     /// Group of the self-match rule (revision 1.05).
     30 self_match_group with_self_match_group: [u8; 2] = 2,
+    /// Price in 1/10,000 at which a stop order wakes. The house's tag 128.
+    31 stop_price with_stop_price: u64 = 8,
+    /// Letter: Y stays over the close, N not. The house's tag 129.
+    0 good_till_cancel with_good_till_cancel: u8 = 1,
+    /// Letter: R a post-only order steps back from the best price, N it is cancelled there. The house's tag 130.
+    8 post_only_action with_post_only_action: u8 = 1,
 }
 
-const _: () = assert!(size_of::<Tags>() <= 88, "copied with every message that has options");
+const _: () = assert!(size_of::<Tags>() <= 104, "copied with every message that has options");
 
 impl Default for Tags {
     fn default() -> Self {
         Tags::NONE
     }
 }
+
+/// The bit of a tag as it stands on the wire, none for one that nobody knows.
+const fn bit_of(tag: u8) -> Option<u8> {
+    let mut at = 0;
+    while at < TAGS_HOUSE.len() {
+        if TAGS_HOUSE[at].0 == tag {
+            return Some(TAGS_HOUSE[at].1);
+        }
+        at += 1;
+    }
+    // A number of the protocol that it leaves free has no size.
+    if tag >= 1 && tag <= TAG_PROTOCOL_MAX && VALUE_BYTES[tag as usize] != 0 && !is_house(tag) {
+        Some(tag)
+    } else {
+        None
+    }
+}
+
+/// Whether a bit stands for a tag of the house.
+const fn is_house(bit: u8) -> bool {
+    bit == TAGS_HOUSE[0].1 || bit == TAGS_HOUSE[1].1 || bit == TAGS_HOUSE[2].1
+}
+
+/// Bits of the house's tags.
+const HOUSE: u32 = 1 << TAGS_HOUSE[0].1 | 1 << TAGS_HOUSE[1].1 | 1 << TAGS_HOUSE[2].1;
 
 /// Size of an appendage, length field included, that holds each tag of `tags` once.
 pub const fn appendage_bytes(tags: u32) -> usize {
@@ -198,13 +236,13 @@ impl Tags {
         }
     }
 
-    /// Bit n set: tag n is there.
+    /// Bit n set: tag n is there; 31, 0 and 8 stand for the house's 128, 129 and 130.
     #[inline]
     pub const fn present(&self) -> u32 {
         self.present
     }
 
-    /// Whether tag `tag` (1 to 30) is there.
+    /// Whether the tag of this bit is there.
     #[inline]
     pub const fn has(&self, tag: u8) -> bool {
         self.present & (1 << tag) != 0
@@ -246,17 +284,18 @@ impl Tags {
     }
 
     fn take(&mut self, tag: u8, value: &[u8], allowed: u32) {
-        let size = VALUE_BYTES.get(usize::from(tag)).copied().unwrap_or(0);
-        let fault = if size == 0 {
-            TagFault::Unknown(tag)
-        } else if allowed & (1 << tag) == 0 {
+        let Some(bit) = bit_of(tag) else {
+            self.fault = self.fault.or(Some(TagFault::Unknown(tag)));
+            return;
+        };
+        let fault = if allowed & (1 << bit) == 0 {
             TagFault::NotAllowed(tag)
-        } else if usize::from(size) != value.len() {
+        } else if usize::from(VALUE_BYTES[usize::from(bit)]) != value.len() {
             TagFault::WrongSize(tag)
-        } else if self.has(tag) {
+        } else if self.has(bit) {
             TagFault::Duplicate(tag)
         } else {
-            self.set(tag, value);
+            self.set(bit, value);
             return;
         };
         self.fault = self.fault.or(Some(fault));
@@ -283,18 +322,28 @@ impl Tags {
             return 5;
         }
         let mut end = LENGTH_BYTES;
-        let mut left = sent;
+        let mut left = sent & !HOUSE;
         while left != 0 {
             let tag = left.trailing_zeros() as u8;
             left &= left - 1;
-            let value_bytes = VALUE_BYTES[usize::from(tag)];
-            out[end] = value_bytes + 1;
-            out[end + 1] = tag;
-            self.put(tag, &mut out[end + ELEMENT_HEAD_BYTES..]);
-            end += ELEMENT_HEAD_BYTES + usize::from(value_bytes);
+            end += self.write_element(tag, tag, &mut out[end..]);
+        }
+        if sent & HOUSE != 0 {
+            for (tag, bit) in TAGS_HOUSE.into_iter().filter(|(_, bit)| sent & (1 << bit) != 0) {
+                end += self.write_element(tag, bit, &mut out[end..]);
+            }
         }
         let length = (end - LENGTH_BYTES) as u16;
         out[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
         end
+    }
+
+    /// One element; gives its length.
+    #[inline]
+    fn write_element(&self, tag: u8, bit: u8, out: &mut [u8]) -> usize {
+        let value_bytes = VALUE_BYTES[usize::from(bit)];
+        (out[0], out[1]) = (value_bytes + 1, tag);
+        self.put(bit, &mut out[ELEMENT_HEAD_BYTES..]);
+        ELEMENT_HEAD_BYTES + usize::from(value_bytes)
     }
 }

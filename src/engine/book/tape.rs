@@ -31,7 +31,7 @@ const _: () = assert!(size_of::<Trade>() == 64, "a trade is one cache line");
 
 /// The ring.
 #[derive(Clone, Debug)]
-pub(super) struct Trades {
+pub(super) struct Tape {
     ring: Box<[Trade]>,
     next: usize,
 }
@@ -53,8 +53,13 @@ impl BustWalk {
 impl Trade {
     /// Of a sweep, `quantity` shares at the resting order's price.
     #[inline]
-    pub fn filled(taker: &Order, resting: &Order, match_number: MatchNumber, quantity: Quantity) -> Trade {
-        let added = if resting.is_shown() { Liquidity::Added } else { Liquidity::AddedHidden };
+    pub fn filled(
+        taker: &Order,
+        resting: &Order,
+        match_number: MatchNumber,
+        quantity: Quantity,
+        added: Liquidity,
+    ) -> Trade {
         let (price, broken, removed) = (resting.price, false, Liquidity::Removed);
         match taker.side() {
             Side::Buy => Trade {
@@ -81,9 +86,9 @@ impl Trade {
     }
 }
 
-impl Trades {
+impl Tape {
     /// Room for `kept` trades, at least one.
-    pub fn new(kept: u32) -> Trades {
+    pub fn new(kept: u32) -> Tape {
         let nobody = super::arena::NOBODY;
         let none = Trade {
             buy: nobody,
@@ -95,7 +100,7 @@ impl Trades {
             sell_liquidity: Liquidity::Added,
             broken: false,
         };
-        Trades { ring: (0..kept.max(1)).map(|_| black_box(none)).collect(), next: 0 }
+        Tape { ring: (0..kept.max(1)).map(|_| black_box(none)).collect(), next: 0 }
     }
 
     #[inline]
@@ -121,7 +126,7 @@ impl Shard {
         if walk.ticker.locate() != walk.match_number.0 as u16 {
             return nothing(walk.ticker, out);
         }
-        let ring = &mut self.trades.ring;
+        let ring = &mut self.tape.ring;
         let end = ring.len().min(walk.at + LOOKS_MAX);
         let found = ring[walk.at..end].iter_mut().find(|trade| trade.match_number == walk.match_number);
         if let Some(trade) = found {

@@ -1,0 +1,55 @@
+//! The options of `pitlane order enter` that make an order more than plain. Cold.
+
+use super::Failure;
+use super::order::parse_price;
+use crate::client::orders::NewOrder;
+use crate::types::Quantity;
+use clap::Args;
+
+/// Reserve, stop and how long.
+#[derive(Args, Debug)]
+pub struct Terms {
+    /// Show only so many shares at a time; each part that is used up is followed by the next, last in the queue.
+    #[arg(long, value_name = "SHARES")]
+    show: Option<u32>,
+    /// Let each part differ from that by up to so many shares.
+    #[arg(long, value_name = "SHARES", requires = "show")]
+    random: Option<u32>,
+    /// Wait until a trade reaches this price.
+    #[arg(long, value_name = "PRICE")]
+    stop: Option<String>,
+    /// Leave after so many seconds.
+    #[arg(long, conflicts_with = "gtc")]
+    seconds: Option<u32>,
+    /// Stay over the end of the day.
+    #[arg(long)]
+    gtc: bool,
+    /// Of a post-only order: go one tick back from the best price rather than leave.
+    #[arg(long, requires = "post_only")]
+    step_back: bool,
+}
+
+impl Terms {
+    /// The order with these terms.
+    pub fn of(&self, mut order: NewOrder) -> Result<NewOrder, Failure> {
+        if let Some(floor) = self.show {
+            order = order.showing(Quantity(floor));
+        }
+        if let Some(random) = self.random {
+            order.tags = order.tags.with_random_reserves(Quantity(random));
+        }
+        if let Some(stop) = &self.stop {
+            order = order.stopped_at(parse_price(stop)?);
+        }
+        if let Some(seconds) = self.seconds {
+            order = order.for_seconds(seconds);
+        }
+        if self.gtc {
+            order = order.good_till_cancel();
+        }
+        if self.step_back {
+            order.tags = order.tags.with_post_only_action(b'R');
+        }
+        Ok(order)
+    }
+}

@@ -1,0 +1,197 @@
+//! Least quantities: an incoming order that wants so much or nothing, and resting ones that pass over whoever offers less.
+//!
+//! **Looking ahead.** An order with a least quantity must know what it would trade before it trades anything. [`Survey`]
+//! plays the sweep through without changing a thing, in bounded looks, since orders that do not count (own ones, ones that
+//! would be passed over) can be many.
+//!
+//! **Passing over.** A hidden order may rest with a least quantity. An incoming order that has less left does not trade with
+//! it, but with what stands behind it. What the incoming order has left only falls, so whom it passed once it need not ask
+//! again: a sweep that met the first of them goes on here, with a place behind the last one passed. The book may stand
+//! crossed by such orders; what shows never does, because they are hidden.
+//!
+//! Cold, all of it: a sweep comes here only when it meets an order that is not plain.
+
+use super::beside::Special;
+use super::events::{Events, Progress};
+use super::ladder::Ladder;
+use super::matching::{STEP_EVENTS_MAX, Taker};
+use super::occupancy::NOWHERE;
+use super::order::Order;
+use super::self_match::is_own;
+use super::shard::{Shard, Work};
+use crate::types::{CancelReason, Quantity, SelfMatchMode, Slot};
+
+/// Orders looked at in one call: some microseconds when none is in the cache.
+const LOOKS_MAX: usize = 128;
+
+/// A place in a sweep behind orders that were passed over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Past {
+    rank: u32,
+    /// The last one passed at that rank.
+    skipped: Slot,
+}
+
+/// A sweep played through, as far as it went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Survey {
+    /// What is asked for.
+    enough: Quantity,
+    /// What the incoming order has left, and has traded.
+    open: Quantity,
+    traded: Quantity,
+    /// Shares that reserve orders of this level will show after all that shows there now.
+    refills: u64,
+    rank: u32,
+    /// The order to look at, nobody when the level is through.
+    slot: Slot,
+}
+
+impl Survey {
+    fn new(taker: &Taker, enough: Quantity, ladder: &Ladder) -> Survey {
+        let slot = if ladder.is_empty() { Slot::NONE } else { ladder.first() };
+        let (open, traded) = (taker.order.leaves, Quantity(0));
+        Survey { enough, open, traded, refills: 0, rank: ladder.best(), slot }
+    }
+
+    /// What shows at the level is through: its refills come next.
+    fn take_refills(&mut self) {
+        let taken = u64::from(self.open.0).min(core::mem::take(&mut self.refills)) as u32;
+        self.open.0 -= taken;
+        self.traded.0 += taken;
+    }
+
+    fn is_over(&self) -> bool {
+        self.open.is_zero() || self.traded >= self.enough
+    }
+
+    fn trade(&mut self, quantity: Quantity) {
+        let both = self.open.min(quantity);
+        self.open = self.open.less(both);
+        self.traded.0 += both.0;
+    }
+}
+
+impl Shard {
+    /// Lets an order trade if it would get its least quantity.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn take_at_least(&mut self, taker: &mut Taker, least: Quantity, out: &mut Events) -> Progress {
+        let ladder = self.books[taker.order.ticker.index()].side(taker.order.side().opposite());
+        let survey = Survey::new(taker, least, ladder);
+        self.survey(taker, survey, out)
+    }
+
+    /// Goes on looking ahead; when that is through, trades or does not.
+    pub(super) fn survey(&mut self, taker: &mut Taker, mut survey: Survey, out: &mut Events) -> Progress {
+        for _ in 0..LOOKS_MAX {
+            if !self.look(taker, &mut survey) {
+                return self.decide(taker, &survey, out);
+            }
+        }
+        self.work = Work::Survey(*taker, survey);
+        Progress::More
+    }
+
+    fn decide(&mut self, taker: &mut Taker, survey: &Survey, out: &mut Events) -> Progress {
+        if survey.traded >= survey.enough {
+            return self.sweep(taker, out);
+        }
+        if taker.stays {
+            self.finish(taker, out);
+        } else {
+            self.drop_rest(taker, CancelReason::ImmediateRemainder, out);
+        }
+        Progress::Done
+    }
+
+    /// Looks at one order or goes to the next level; false when all has been seen that matters.
+    fn look(&self, taker: &Taker, survey: &mut Survey) -> bool {
+        let ladder = self.books[taker.order.ticker.index()].side(taker.order.side().opposite());
+        if survey.rank >= taker.walk_end {
+            return false;
+        }
+        if survey.slot == Slot::NONE {
+            survey.take_refills();
+            survey.rank = ladder.next(survey.rank + 1);
+            survey.slot = if survey.rank == NOWHERE { Slot::NONE } else { ladder.first_at(survey.rank) };
+            return !survey.is_over();
+        }
+        let resting = &self.arena.orders[survey.slot.index()];
+        if !resting.is_shown() {
+            survey.take_refills();
+        }
+        if survey.is_over() || !self.count(&taker.order, resting, survey) {
+            return false;
+        }
+        survey.slot = ladder.after(&self.arena, resting);
+        !survey.is_over()
+    }
+
+    /// What the sweep would do with this order; false where it would stop.
+    fn count(&self, incoming: &Order, resting: &Order, survey: &mut Survey) -> bool {
+        if self.passes_over(resting, survey.open) {
+            return true;
+        }
+        let open = self.specials.open(resting);
+        if !is_own(incoming, resting, &self.firms) {
+            survey.trade(resting.leaves);
+            survey.refills += u64::from(open.less(resting.leaves).0);
+            return true;
+        }
+        match incoming.self_match.mode {
+            SelfMatchMode::CancelNewest | SelfMatchMode::CancelBoth => return false,
+            SelfMatchMode::CancelOldest | SelfMatchMode::Off => {}
+            SelfMatchMode::Decrement => survey.open = survey.open.less(survey.open.min(open)),
+        }
+        true
+    }
+
+    /// Whether a resting order lets one with `offered` shares left go by.
+    pub(super) fn passes_over(&self, resting: &Order, offered: Quantity) -> bool {
+        let has_minimum = resting.special.has(Special::MINIMUM);
+        has_minimum && offered < self.specials.beside[resting.tag.slot.index()].minimum.min(resting.leaves)
+    }
+
+    /// A sweep that has just passed over its first order.
+    pub(super) fn sweep_past_first(&mut self, taker: &mut Taker, skipped: Slot, out: &mut Events) -> Progress {
+        let rank = self.arena.orders[skipped.index()].rank;
+        self.sweep_past(taker, Past { rank, skipped }, out)
+    }
+
+    /// Trades behind orders that were passed over.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn sweep_past(&mut self, taker: &mut Taker, mut past: Past, out: &mut Events) -> Progress {
+        for _ in 0..LOOKS_MAX {
+            if out.room() < STEP_EVENTS_MAX {
+                break;
+            }
+            let next = if taker.order.leaves.is_zero() { Slot::NONE } else { self.next_past(&mut past, taker) };
+            if next == Slot::NONE {
+                self.finish(taker, out);
+                return Progress::Done;
+            }
+            if !self.meet(taker, next, out) {
+                past = Past { rank: self.arena.orders[next.index()].rank, skipped: next };
+            }
+        }
+        self.work = Work::SweepPast(*taker, past);
+        Progress::More
+    }
+
+    /// The next order within the limit that was not passed over.
+    fn next_past(&self, past: &mut Past, taker: &Taker) -> Slot {
+        let ladder = self.books[taker.order.ticker.index()].side(taker.order.side().opposite());
+        let next = ladder.first_past(&self.arena, past.rank, past.skipped);
+        if next != Slot::NONE {
+            return next;
+        }
+        let rank = ladder.next(past.rank + 1);
+        if rank >= taker.walk_end {
+            return Slot::NONE;
+        }
+        *past = Past { rank, skipped: Slot::NONE };
+        ladder.first_at(rank)
+    }
+}
