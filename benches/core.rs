@@ -10,6 +10,7 @@
 
 use pitlane::engine::book::{Events, Progress, Shard};
 use pitlane::engine::oms::{Decision, Oms, Route};
+use pitlane::runtime::prefetch::fetch;
 use pitlane::types::{
     AccountId, AccountSpec, Command, CommandKind, Event, Fees, Firm, Limits, Market, MatcherId, Money, Nanos, Number,
     Outcome, Price, Quantity, SelfMatch, Sequenced, SessionId, SessionSpec, SideCode, Symbol, TickerId, TickerSpec,
@@ -41,6 +42,21 @@ impl Core {
             out: Events::new(),
             number: Number(0),
             time: Nanos(1),
+        }
+    }
+
+    /// What the sequencer and the matcher ask for while earlier commands are under way.
+    #[inline]
+    fn look(&self, waiting: &[Command]) {
+        if let Some(command) = waiting.get(8) {
+            fetch(self.oms.line_of_number(command));
+        }
+        if let Some((slot, line)) = waiting.get(5).and_then(|command| self.oms.line_of_order(command)) {
+            fetch(line);
+            self.shard.lines_of_slot(slot).into_iter().for_each(fetch);
+        }
+        if let Some((slot, _)) = waiting.get(2).and_then(|command| self.oms.line_of_order(command)) {
+            self.shard.lines_beside_slot(slot).into_iter().for_each(fetch);
         }
     }
 
@@ -268,14 +284,17 @@ fn stream(resting: usize) -> (Vec<Command>, Vec<Command>) {
     (fill, maker.commands)
 }
 
-fn pass(fill: &[Command], timed: &[Command], resting: usize) -> f64 {
+fn pass(fill: &[Command], timed: &[Command], resting: usize, ahead: bool) -> f64 {
     let mut core = Core::new(resting);
     if std::env::args().all(|a| a != "--small-pages") {
         pitlane::os::pages::collapse_large_memory();
     }
     fill.iter().for_each(|command| core.take(*command, |_| {}));
     let started = Instant::now();
-    for command in timed {
+    for (at, command) in timed.iter().enumerate() {
+        if ahead {
+            core.look(&timed[at..]);
+        }
         core.take(*command, |event| {
             black_box(event);
         });
@@ -289,12 +308,16 @@ fn main() {
     println!("core on one thread: decide, record, match, positions and fees back; {TIMED} commands a run");
     for &resting in sizes {
         let (fill, timed) = stream(resting);
-        let mut runs: Vec<f64> = (0..if once { 1 } else { RUNS }).map(|_| pass(&fill, &timed, resting)).collect();
-        runs.sort_by(f64::total_cmp);
-        let (low, median, high) = (runs[0], runs[runs.len() / 2], runs[runs.len() - 1]);
-        println!(
-            "  {resting:>9} resting: median {median:.0} ns a command over {} runs ({low:.0} to {high:.0})",
-            runs.len()
-        );
+        for ahead in [false, true] {
+            let runs = (0..if once { 1 } else { RUNS }).map(|_| pass(&fill, &timed, resting, ahead));
+            let mut runs: Vec<f64> = runs.collect();
+            runs.sort_by(f64::total_cmp);
+            let (low, median, high) = (runs[0], runs[runs.len() / 2], runs[runs.len() - 1]);
+            println!(
+                "  {resting:>9} resting: median {median:.0} ns a command over {} runs ({low:.0} to {high:.0}){}",
+                runs.len(),
+                if ahead { ", looking ahead" } else { "" }
+            );
+        }
     }
 }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod crc;
 pub mod mapped;
 pub mod pages;
+pub mod prefetch;
 pub mod quiet;
 pub mod signal;
 pub mod socket;

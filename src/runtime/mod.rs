@@ -4,6 +4,8 @@ pub mod agent;
 pub mod counters;
 pub mod idle;
 pub mod link;
-pub mod prefetch;
 pub mod runner;
 pub mod shared_ring;
+
+// For stages, which reach the system only through here.
+pub use crate::os::prefetch;

@@ -20,6 +20,7 @@ use crate::journal::LogWriter;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::{MarkWriter, Receiver, Sender};
+use crate::runtime::prefetch::fetch;
 use crate::runtime::runner::StopFlag;
 use crate::types::{
     AccountId, Command, CommandKind, Market, Nanos, Number, Outcome, Sequenced, SessionId, TickerId, Ticket, Verdict,
@@ -27,6 +28,9 @@ use crate::types::{
 
 /// Commands taken from one input in one turn at most: the bound on what one gateway can put before another.
 const COMMANDS_A_TURN_MAX: usize = 32;
+/// Commands between the first look at a command and its decision, and between the second look and its decision.
+const LOOK_FIRST: usize = 6;
+const LOOK_SECOND: usize = 3;
 /// Outcomes applied in one turn at most.
 const OUTCOMES_A_TURN_MAX: usize = 512;
 
@@ -158,10 +162,23 @@ impl<T: TimeSource> Sequencer<T> {
                 self.counters.log_full.set(1);
                 return taken;
             }
+            self.look_ahead(input);
             let Some(command) = self.links.inputs[input].pop() else { return taken };
             self.decide(command);
         }
         COMMANDS_A_TURN_MAX
+    }
+
+    /// Asks for what later commands will need, where several wait.
+    #[inline]
+    fn look_ahead(&mut self, input: usize) {
+        let (oms, commands) = (&self.oms, &mut self.links.inputs[input]);
+        commands.look_ahead(LOOK_FIRST, |command| fetch(oms.line_of_number(command)));
+        commands.look_ahead(LOOK_SECOND, |command| {
+            if let Some((_, order)) = oms.line_of_order(command) {
+                fetch(order);
+            }
+        });
     }
 
     fn decide(&mut self, mut command: Command) {

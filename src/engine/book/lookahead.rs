@@ -7,14 +7,19 @@
 
 use super::arena::Node;
 use super::shard::Shard;
-use crate::types::{CommandKind, Sequenced};
+use crate::types::{CommandKind, Sequenced, Slot};
 use core::ptr::from_ref;
 
 impl Shard {
     /// The order's entry and its links.
     #[inline]
     pub fn lines_of(&self, record: &Sequenced) -> [*const u8; 2] {
-        let slot = record.verdict.slot;
+        self.lines_of_slot(record.verdict.slot)
+    }
+
+    /// The same for a caller that knows no more than the slot.
+    #[inline]
+    pub fn lines_of_slot(&self, slot: Slot) -> [*const u8; 2] {
         let Some(order) = self.arena.orders.get(slot.index()) else { return [from_ref(self).cast(); 2] };
         [from_ref(order).cast(), from_ref(self.arena.chains.at(Node::of(slot))).cast()]
     }
@@ -27,6 +32,12 @@ impl Shard {
         if record.command.kind == CommandKind::Enter || slot.index() >= self.arena.orders.len() {
             return [from_ref(self).cast(); 4];
         }
+        self.lines_beside_slot(slot)
+    }
+
+    /// The same for a caller that knows no more than the slot of an order that is there.
+    #[inline]
+    pub fn lines_beside_slot(&self, slot: Slot) -> [*const u8; 4] {
         let links = self.arena.chains.of(Node::of(slot));
         [links.prev, links.next, links.older, links.newer].map(|node| from_ref(self.arena.chains.at(node)).cast())
     }

@@ -2,8 +2,9 @@
 //!
 //! It holds one entry for each order, under the newest number the client gave it. A replace that is on its way has
 //! already taken the old number out: the record order is fixed, so whatever comes later meets the order replaced or
-//! ended, and the old number names nothing either way. Deletion shifts entries back, so that no tombstones slow the
-//! table down over the day. At most half full, so probes are short; where an entry lies is no state and enters no
+//! ended, and the old number names nothing either way. Entries lie in the order of where they would like to lie, and
+//! each says where that is: so a deletion closes its gap up to the next entry that lies at home, most often the very
+//! next, and no tombstones slow the table down over the day. At most half full, so probes are short; where an entry lies is no state and enters no
 //! digest. Hot; sequencer thread; nothing is allocated after new.
 //!
 //! The table is far larger than the caches, and a page of it is not in the translation buffer either. So numbers that
@@ -34,9 +35,11 @@ const _: () = assert!(GROUP.is_power_of_two(), "the place within a group is a ma
 struct Entry {
     key: u64,
     place: u32,
+    /// Where the key would like to lie.
+    home: u32,
 }
 
-const EMPTY: Entry = Entry { key: 0, place: 0 };
+const EMPTY: Entry = Entry { key: 0, place: 0, home: 0 };
 
 /// The table.
 pub(super) struct Lookup {
@@ -48,8 +51,12 @@ pub(super) struct Lookup {
 
 impl Lookup {
     /// For at most `orders` orders.
+    ///
+    /// # Panics
+    /// For more than 2^31: a place in the table has 32 bits.
     pub(super) fn new(orders: usize) -> Lookup {
         let capacity = (orders * 2).next_power_of_two().max(2);
+        assert!(u32::try_from(capacity).is_ok(), "more orders than the table can name places for");
         Lookup { entries: vec![EMPTY; capacity].into_boxed_slice(), mask: capacity - 1, seed: 0 }
     }
 
@@ -75,15 +82,27 @@ impl Lookup {
         }
     }
 
+    /// The first entry that a search for the key looks at.
+    #[inline]
+    pub(super) fn line(&self, key: Key) -> *const u8 {
+        core::ptr::from_ref(&self.entries[self.home(key.0)]).cast()
+    }
+
     /// Adds a key that is not there.
     #[inline]
     pub(super) fn insert(&mut self, key: Key, place: Place) {
-        let mut at = self.home(key.0);
+        let home = self.home(key.0);
+        let mut entry = Entry { key: key.0, place: place.to_bits(), home: home as u32 };
+        let mut at = home;
         while self.entries[at].key != 0 {
             debug_assert!(self.entries[at].key != key.0, "two orders under one number");
+            // Who is further from home goes first.
+            if self.away(self.entries[at], at) < self.away(entry, at) {
+                core::mem::swap(&mut self.entries[at], &mut entry);
+            }
             at = (at + 1) & self.mask;
         }
-        self.entries[at] = Entry { key: key.0, place: place.to_bits() };
+        self.entries[at] = entry;
     }
 
     /// Takes out a key that is there, and closes the gap.
@@ -94,21 +113,22 @@ impl Lookup {
             assert!(self.entries[gap].key != 0, "an order that was not under its number");
             gap = (gap + 1) & self.mask;
         }
-        let mut at = gap;
         loop {
-            at = (at + 1) & self.mask;
-            let entry = self.entries[at];
-            if entry.key == 0 {
+            let next = (gap + 1) & self.mask;
+            let entry = self.entries[next];
+            if entry.key == 0 || entry.home as usize == next {
                 break;
             }
-            // An entry may fill the gap when its home does not lie between the gap and itself.
-            let distance = at.wrapping_sub(self.home(entry.key)) & self.mask;
-            if distance >= (at.wrapping_sub(gap) & self.mask) {
-                self.entries[gap] = entry;
-                gap = at;
-            }
+            self.entries[gap] = entry;
+            gap = next;
         }
         self.entries[gap] = EMPTY;
+    }
+
+    /// How far from its home an entry lies at `at`.
+    #[inline]
+    fn away(&self, entry: Entry, at: usize) -> usize {
+        at.wrapping_sub(entry.home as usize) & self.mask
     }
 
     /// Where a key would like to lie: its group anywhere, by two rounds of multiply and shift, and its place in there by

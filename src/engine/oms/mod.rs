@@ -21,6 +21,7 @@ mod apply;
 mod decide;
 mod events;
 pub mod life;
+mod lookahead;
 mod lookup;
 mod marks;
 mod orders;

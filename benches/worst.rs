@@ -1,0 +1,224 @@
+//! Inputs an enemy of flat latency would choose, each by its name: what one unit of work costs, and the longest single
+//! call, because no other order of the shard gets through in between.
+//!
+//! A slip here is a way to make the venue slow on purpose. The longest call also holds what the host took from this
+//! thread meanwhile, so that it is a bound from above; the costs a unit are medians over repeats.
+//!
+//! `cargo bench --bench worst`; `-- NAME` only the cases whose name contains it.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use pitlane::engine::book::{Events, Progress, Shard};
+use pitlane::types::*;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+use support::lanes::{account, ticker};
+use support::random::Random;
+
+const TICK: u32 = 100;
+const REPEATS: usize = 7;
+const SESSIONS: u16 = 16;
+
+/// What a case cost: units of work, their time, the longest call and how many there were.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    units: usize,
+    total: Duration,
+    longest: Duration,
+    calls: usize,
+}
+
+impl Cost {
+    fn ns_a_unit(&self) -> f64 {
+        self.total.as_nanos() as f64 / self.units.max(1) as f64
+    }
+}
+
+/// A shard and the one who sends it records.
+struct Desk {
+    shard: Shard,
+    events: Events,
+    user_ref: u32,
+}
+
+impl Desk {
+    fn new(tickers: Vec<TickerSpec>, orders_max: u32) -> Desk {
+        let session = |index: u16| SessionSpec {
+            user: format!("S{index}"),
+            account: AccountId(index),
+            self_match: SelfMatch::OFF,
+            cancel_on_disconnect: true,
+        };
+        let market = Market {
+            session_name: *b"BENCH     ",
+            tickers,
+            accounts: (0..SESSIONS).map(|_| account("a", "FIRM")).collect(),
+            sessions: (0..SESSIONS).map(session).collect(),
+            matchers: 1,
+            orders_max,
+        };
+        let shard = Shard::new(&market, MatcherId(0)).expect("the ladders fit");
+        pitlane::os::pages::collapse_large_memory();
+        Desk { shard, events: Events::new(), user_ref: 0 }
+    }
+
+    /// A limit order of session `slot % SESSIONS`.
+    fn order(&mut self, side: SideCode, slot: usize, quantity: u32, price: u32) -> Sequenced {
+        let mut record = self.record(CommandKind::Enter, (slot % usize::from(SESSIONS)) as u16);
+        record.command.side = side;
+        record.command.quantity = Quantity(quantity);
+        record.command.price = Price(price);
+        record.verdict.limit_price = Price(price);
+        record.verdict.slot = Slot(slot as u32);
+        record
+    }
+
+    fn record(&mut self, kind: CommandKind, session: u16) -> Sequenced {
+        self.user_ref += 1;
+        let mut record = Sequenced { command: Command::new(kind), ..Sequenced::default() };
+        record.command.session = SessionId(session);
+        record.command.account = AccountId(session);
+        record.command.ticker = TickerId(0);
+        record.command.user_ref = UserRef(self.user_ref);
+        record
+    }
+
+    /// Plays a record to its end and adds its calls to `cost`. Units are the caller's to count.
+    fn play(&mut self, record: &Sequenced, cost: &mut Cost) {
+        let mut start = Instant::now();
+        let mut progress = self.shard.execute(record, &mut self.events);
+        loop {
+            black_box(&self.events);
+            let took = start.elapsed();
+            cost.total += took;
+            cost.longest = cost.longest.max(took);
+            cost.calls += 1;
+            if progress == Progress::Done {
+                return;
+            }
+            start = Instant::now();
+            progress = self.shard.resume(&mut self.events);
+        }
+    }
+
+    /// Plays without measuring.
+    fn fill(&mut self, records: impl IntoIterator<Item = Sequenced>) {
+        records.into_iter().for_each(|record| self.play(&record, &mut Cost::default()));
+    }
+}
+
+fn wide() -> Vec<TickerSpec> {
+    vec![ticker("WIDE", 0, TICK, TICK, 400_000_000)]
+}
+
+/// Every order has a price of its own, somewhere in a range of four million ticks: entries and cancels at random.
+fn sparse(orders: usize) -> Cost {
+    let mut desk = Desk::new(wide(), orders as u32);
+    let mut random = Random::new(1);
+    let mut entered = Vec::with_capacity(orders);
+    // Bids below the middle, offers above it: nothing trades.
+    for slot in 0..orders {
+        let at = 1 + (slot * 1_999_000 / orders) as u32;
+        let bid = slot % 2 == 0;
+        let price = if bid { at * TICK } else { (2_000_000 + at) * TICK };
+        entered.push(desk.order(if bid { SideCode::Buy } else { SideCode::Sell }, slot, 100, price));
+    }
+    desk.fill(entered.iter().copied());
+    let mut cost = Cost::default();
+    for _ in 0..200_000 {
+        let slot = random.below(orders as u64) as usize;
+        let mut cancel = entered[slot];
+        cancel.command.kind = CommandKind::Cancel;
+        cancel.command.quantity = Quantity(0);
+        desk.play(&cancel, &mut cost);
+        desk.play(&entered[slot], &mut cost);
+    }
+    Cost { units: 400_000, ..cost }
+}
+
+/// One immediate order takes `orders` resting ones, `at_a_price` of them at each price.
+fn sweep(orders: usize, at_a_price: usize) -> Cost {
+    let mut desk = Desk::new(wide(), orders as u32 + 1);
+    let mut cost = Cost::default();
+    for _ in 0..100 {
+        let offers: Vec<_> = (0..orders)
+            .map(|slot| desk.order(SideCode::Sell, slot, 1, (1_000_000 + (slot / at_a_price) as u32) * TICK))
+            .collect();
+        desk.fill(offers);
+        let mut taker = desk.order(SideCode::Buy, orders, orders as u32, 3_000_000 * TICK);
+        taker.command.time_in_force = TimeInForce::ImmediateOrCancel;
+        desk.play(&taker, &mut cost);
+    }
+    Cost { units: 100 * orders, ..cost }
+}
+
+/// A fill-or-kill order that misses by one share behind `orders` prices: the look ahead, and no trade.
+fn fill_or_kill(orders: usize) -> Cost {
+    let mut desk = Desk::new(wide(), orders as u32 + 1);
+    let offers: Vec<_> =
+        (0..orders).map(|slot| desk.order(SideCode::Sell, slot, 1, (1_000_000 + slot as u32) * TICK)).collect();
+    desk.fill(offers);
+    let mut cost = Cost::default();
+    for _ in 0..100 {
+        let mut taker = desk.order(SideCode::Buy, orders, orders as u32 + 1, 3_000_000 * TICK);
+        taker.command.time_in_force = TimeInForce::ImmediateOrCancel;
+        taker.command.min_quantity = taker.command.quantity;
+        desk.play(&taker, &mut cost);
+    }
+    Cost { units: 100 * orders, ..cost }
+}
+
+/// One session cancels all its `orders`; other orders go through between any two calls.
+fn mass_cancel(orders: usize) -> Cost {
+    let mut desk = Desk::new(wide(), orders as u32);
+    let mut cost = Cost::default();
+    let bids: Vec<_> = (0..orders)
+        .map(|slot| {
+            let mut bid = desk.order(SideCode::Buy, slot, 100, (1 + (slot % 50_000) as u32) * TICK);
+            (bid.command.session, bid.command.account) = (SessionId(3), AccountId(3));
+            bid
+        })
+        .collect();
+    desk.fill(bids);
+    let cancel = desk.record(CommandKind::MassCancel, 3);
+    desk.play(&cancel, &mut cost);
+    Cost { units: orders, ..cost }
+}
+
+/// Books of so many tickers, made and touched. The unit is a mebibyte of memory.
+fn start_up(tickers: usize) -> Cost {
+    let specs = (0..tickers).map(|n| ticker(&format!("T{n}"), 0, TICK, TICK, 1_600_000)).collect();
+    let start = Instant::now();
+    let desk = Desk::new(specs, 1_000_000);
+    let took = start.elapsed();
+    black_box(&desk.shard);
+    let resident = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = resident.and_then(|text| text.split(' ').nth(1)?.parse::<usize>().ok()).unwrap_or(0);
+    Cost { units: pages / 256, total: took, longest: took, calls: 1 }
+}
+
+fn main() {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let cases: [(&str, &str, &dyn Fn() -> Cost); 8] = [
+        ("sparse 100,000", "entry or cancel", &|| sparse(100_000)),
+        ("sparse 1,000,000", "entry or cancel", &|| sparse(1_000_000)),
+        ("sweep 100 prices", "fill", &|| sweep(100, 1)),
+        ("sweep 1,000 prices", "fill", &|| sweep(1_000, 1)),
+        ("sweep 1,000 orders at a price", "fill", &|| sweep(1_000, 1_000)),
+        ("fill or kill past 1,000 prices", "order looked at", &|| fill_or_kill(1_000)),
+        ("mass cancel 100,000", "cancel", &|| mass_cancel(100_000)),
+        ("start-up 1,000 tickers", "mebibyte", &|| start_up(1_000)),
+    ];
+    println!("{:<34} {:>10} {:>9} {:>12}  unit", "case", "ns a unit", "calls", "longest us");
+    for (name, unit, case) in cases {
+        if wanted.as_ref().is_some_and(|wanted| !name.contains(wanted.as_str())) {
+            continue;
+        }
+        let mut runs: Vec<Cost> = (0..REPEATS).map(|_| case()).collect();
+        runs.sort_by(|a, b| a.ns_a_unit().total_cmp(&b.ns_a_unit()));
+        let (median, longest) = (runs[REPEATS / 2], runs.iter().map(|run| run.longest).min().unwrap_or_default());
+        let longest = longest.as_nanos() as f64 / 1e3;
+        println!("{name:<34} {:>10.1} {:>9} {longest:>12.1}  {unit}", median.ns_a_unit(), median.calls);
+    }
+}
