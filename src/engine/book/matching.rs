@@ -14,6 +14,7 @@ use super::order::Order;
 use super::self_match::is_own;
 use super::shard::{Book, Shard, Work};
 use super::stops::triggered;
+use super::tape::Trade;
 use crate::types::{CancelReason, Event, Liquidity, Price, Quantity, Sequenced, Side, Slot, TimeInForce};
 
 /// A post-only order that steps back instead of leaving, as a command says it.
@@ -50,6 +51,8 @@ enum Met {
 /// How far an order reaches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
+    /// Its limit: that of the request, or the bound of the price band.
+    pub price: Price,
     /// Rank of its limit on its own side.
     pub rank: Rank,
     /// First rank of the other side that is too dear.
@@ -89,8 +92,10 @@ impl Shard {
         let ticks = book.scale.ticks();
         let crosses = book.side(side.opposite()).best() < ticks.wrapping_sub(rank);
         let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
-        // A market order's rank is off the ladder.
-        if rank >= ticks || crosses || immediate || is_special(command) {
+        let lane = book.reaches.lanes[side.index()];
+        // Off the lane: a market order, or a limit beyond the price band.
+        let straight = rank.wrapping_sub(lane.first) < lane.span;
+        if !straight || crosses || immediate || command.is_cross() || is_special(command) {
             return self.enter_taker(record, out);
         }
         let reference = book.numbers.next_reference();
@@ -112,9 +117,12 @@ impl Shard {
     #[inline(never)]
     fn enter_taker(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
         let (command, slot, side) = (&record.command, record.verdict.slot, record.command.side.side());
+        if command.is_cross() {
+            return self.enter_cross(record, out);
+        }
         let book = &mut self.books[command.ticker.index()];
-        let mut reach = book.reach(side, record);
-        let mut price = command.price;
+        let mut reach = book.reach(side, record, command.stop_at().is_none());
+        let mut price = reach.price;
         if command.post_only == POST_ONLY_REPRICED && command.stop_at().is_none() {
             price = book.step_back(side, &mut reach, price);
         }
@@ -145,7 +153,7 @@ impl Shard {
         let least = self.specials.least(&order, immediate);
         let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: false };
         if let Some(stop) = stop {
-            if !self.books[command.ticker.index()].has_reached(order.side(), stop) {
+            if !self.books[command.ticker.index()].wakes_at(order.side(), stop) {
                 self.sleep(&order, stop, true);
                 return Progress::Done;
             }
@@ -199,7 +207,7 @@ impl Shard {
 
     /// Fills the taker from the best resting orders, one after the other, until something else is to be done.
     fn fill(&mut self, taker: &mut Taker, out: &mut Events) -> Met {
-        let Shard { arena: Arena { orders, chains, sessions }, books, firms, .. } = self;
+        let Shard { arena: Arena { orders, chains, sessions }, books, firms, tape, .. } = self;
         let resting_side = taker.order.side().opposite();
         let book = &mut books[taker.order.ticker.index()];
         let ladder = &mut book.sides[resting_side.index()];
@@ -219,18 +227,21 @@ impl Shard {
             let quantity = taker.order.leaves.min(resting.leaves);
             taker.order.execute(quantity);
             resting.execute(quantity);
+            let match_number = book.numbers.next_match();
+            let liquidity = if shown { Liquidity::Added } else { Liquidity::AddedHidden };
+            tape.push(Trade::filled(&taker.order, resting, match_number, quantity, liquidity));
             let event = Event::Filled {
                 resting: resting.tag,
                 incoming: taker.order.tag,
                 reference: resting.reference,
-                match_number: book.numbers.next_match(),
+                match_number,
                 price: resting.price,
                 quantity,
                 resting_leaves: resting.leaves,
                 incoming_leaves: taker.order.leaves,
                 resting_side,
                 displayed: shown,
-                liquidity: if shown { Liquidity::Added } else { Liquidity::AddedHidden },
+                liquidity,
             };
             out.push(taker.order.ticker, event);
             book.trades.note(resting.price);
@@ -260,18 +271,20 @@ impl Shard {
         taker.order.execute(quantity);
         let book = &mut self.books[taker.order.ticker.index()];
         let open = self.specials.open(&resting);
+        let (match_number, liquidity) = (book.numbers.next_match(), liquidity_of(&resting));
+        self.tape.push(Trade::filled(&taker.order, &resting, match_number, quantity, liquidity));
         let event = Event::Filled {
             resting: resting.tag,
             incoming: taker.order.tag,
             reference: resting.reference,
-            match_number: book.numbers.next_match(),
+            match_number,
             price: resting.price,
             quantity,
             resting_leaves: open.less(quantity),
             incoming_leaves: taker.order.leaves,
             resting_side: resting.side(),
             displayed: resting.is_shown(),
-            liquidity: liquidity_of(&resting),
+            liquidity,
         };
         out.push(taker.order.ticker, event);
         book.trades.note(resting.price);
@@ -288,7 +301,7 @@ impl Shard {
     }
 
     /// The shown part of a reserve order is used up: the next part goes to the end of the queue under a number of its own.
-    fn refill(&mut self, slot: Slot, out: &mut Events) {
+    pub(super) fn refill(&mut self, slot: Slot, out: &mut Events) {
         let Shard { arena: Arena { orders, chains, .. }, specials, books, .. } = self;
         let (order, beside) = (&mut orders[slot.index()], &mut specials.beside[slot.index()]);
         let book = &mut books[order.ticker.index()];
@@ -296,6 +309,7 @@ impl Shard {
         ladder.unlink(chains, order.place(), slot);
         let old_reference = order.reference;
         order.leaves = beside.refill(old_reference, book.lot.0);
+        ladder.bring_out(order.rank, order.leaves.0);
         beside.reserve = beside.reserve.less(order.leaves);
         beside.refills += 1;
         order.reference = book.numbers.next_reference();
@@ -349,6 +363,9 @@ impl Shard {
         }
         let (order, slot) = (&taker.order, taker.order.tag.slot);
         let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        if order.special.has(Special::RESERVE) {
+            ladder.keep_back(order.rank, self.specials.beside[slot.index()].reserve.0);
+        }
         let Arena { orders, chains, sessions } = &mut self.arena;
         let entry = &mut orders[slot.index()];
         if taker.replaced {
