@@ -43,6 +43,8 @@ pub enum Said {
     Replaced { who: u16, open: u32, rests: bool },
     ReplaceIgnored { who: u16 },
     Modified { who: u16, side: SideCode, leaves: u32 },
+    Refills { who: u16, shows: u32, keeps: u32 },
+    Wakes { who: u16, quantity: u32 },
     Nothing,
     State(TradingState),
 }
@@ -71,6 +73,14 @@ pub fn replaced(who: u16, open: u32, rests: bool) -> Said {
     Said::Replaced { who, open, rests }
 }
 
+pub fn refills(who: u16, shows: u32, keeps: u32) -> Said {
+    Said::Refills { who, shows, keeps }
+}
+
+pub fn wakes(who: u16, quantity: u32) -> Said {
+    Said::Wakes { who, quantity }
+}
+
 fn said(event: &Event) -> Said {
     match *event {
         Event::Nothing => Said::Nothing,
@@ -88,6 +98,8 @@ fn said(event: &Event) -> Said {
         Event::Modified { order, side_code, leaves, .. } => {
             Said::Modified { who: order.session.0, side: side_code, leaves: leaves.0 }
         }
+        Event::Refreshed { order, quantity, reserve, .. } => refills(order.session.0, quantity.0, reserve.0),
+        Event::Triggered { order, quantity, .. } => wakes(order.session.0, quantity.0),
         Event::State { state } => Said::State(state),
         other => panic!("this script has no words for {other:?}"),
     }
@@ -194,6 +206,11 @@ pub fn of_session(kind: CommandKind, who: u16) -> Sequenced {
     record(kind, who)
 }
 
+/// Time has come to so many seconds after the start of all.
+pub fn tick(seconds: u64) -> Sequenced {
+    Sequenced { time: Nanos(seconds * 1_000_000_000), ..venue(CommandKind::Tick) }
+}
+
 /// Changes of a record, to be chained.
 pub trait Terms: Sized {
     fn with(self, change: impl FnOnce(&mut Command)) -> Sequenced;
@@ -217,6 +234,37 @@ pub trait Terms: Sized {
     /// A market order: what was its limit is how far the collar lets it go.
     fn market(self) -> Sequenced {
         self.with(|command| command.price = Price::MARKET)
+    }
+
+    /// Shows so many shares at a time.
+    fn showing(self, floor: u32) -> Sequenced {
+        self.tag(5).with(|command| command.max_floor = Quantity(floor))
+    }
+
+    /// Hidden, and trading with nobody who gives less.
+    fn hidden_least(self, quantity: u32) -> Sequenced {
+        self.hidden().tag(3).with(|command| command.min_quantity = Quantity(quantity))
+    }
+
+    /// Asleep until a trade at this price.
+    fn stop(self, price: u32) -> Sequenced {
+        self.tag(31).with(|command| command.value = u64::from(price))
+    }
+
+    /// Over after so many seconds.
+    fn for_seconds(self, seconds: u32) -> Sequenced {
+        self.tag(15).with(|command| {
+            (command.time_in_force, command.expire_seconds) = (TimeInForce::GoodTillTime, seconds);
+        })
+    }
+
+    fn good_till_cancel(self) -> Sequenced {
+        self.tag(0).with(|command| command.time_in_force = TimeInForce::GoodTillCancel)
+    }
+
+    /// Post-only, one tick back from the best price where it would take.
+    fn steps_back(self) -> Sequenced {
+        self.tag(12).tag(8).with(|command| command.post_only = 2)
     }
 
     fn self_match(self, mode: SelfMatchMode) -> Sequenced {
