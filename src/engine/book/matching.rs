@@ -7,7 +7,7 @@
 //! An order that finds nothing to trade with is by far the most frequent, and goes straight into the book.
 
 use super::arena::{Arena, Rank};
-use super::beside::{Special, is_special};
+use super::beside::{Special, is_plain_day, is_special};
 use super::events::{Events, Progress};
 use super::ladder::Place;
 use super::order::Order;
@@ -63,7 +63,6 @@ pub(super) struct Reach {
 impl Book {
     /// Moves a limit that would trade to one tick from the best price of the other side, hidden orders there counted: then
     /// it rests. Where the ladder has no such price it stays, and the order leaves as one that may not step back.
-    #[cold]
     pub(super) fn step_back(&self, side: Side, reach: &mut Reach, price: Price) -> Price {
         let best = self.side(side.opposite()).best();
         if price.is_market() || best >= reach.walk_end || best == 0 {
@@ -88,9 +87,8 @@ impl Shard {
         let rank = book.scale.rank(side, command.price);
         let ticks = book.scale.ticks();
         let crosses = book.side(side.opposite()).best() < ticks.wrapping_sub(rank);
-        let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
         // A market order's rank is off the ladder.
-        if rank >= ticks || crosses || immediate || is_special(command) {
+        if rank >= ticks || crosses || !is_plain_day(command) {
             return self.enter_taker(record, out);
         }
         let reference = book.numbers.next_reference();
@@ -103,7 +101,7 @@ impl Shard {
         let (order, quantity) = (Order::tag_of(command, slot), command.quantity);
         let (price, display) = (command.price, command.display);
         out.push(command.ticker, Event::Accepted { order, reference, quantity, price });
-        let shown = if display.is_shown() { quantity } else { Quantity(0) };
+        let shown = Quantity(quantity.0 * u32::from(display.is_shown()));
         out.push(command.ticker, Event::Rested { order, reference, side, display, quantity, shown, price });
         Progress::Done
     }
@@ -111,41 +109,47 @@ impl Shard {
     /// A new order that trades, may not stay, or is not plain.
     #[inline(never)]
     fn enter_taker(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
-        let (command, slot, side) = (&record.command, record.verdict.slot, record.command.side.side());
+        let (command, slot) = (&record.command, record.verdict.slot);
+        if is_special(command) || command.post_only == POST_ONLY_REPRICED {
+            return self.enter_special(record, out);
+        }
         let book = &mut self.books[command.ticker.index()];
-        let mut reach = book.reach(side, record);
-        let mut price = command.price;
-        if command.post_only == POST_ONLY_REPRICED && command.stop_at().is_none() {
-            price = book.step_back(side, &mut reach, price);
-        }
+        let Reach { rank, walk_end, stays, .. } = book.reach(command.side.side(), record);
         let reference = book.numbers.next_reference();
-        let (order, quantity) = (Order::tag_of(command, slot), command.quantity);
+        let (order, price, quantity) = (Order::tag_of(command, slot), command.price, command.quantity);
         out.push(command.ticker, Event::Accepted { order, reference, quantity, price });
-        let order = Order { price, ..Order::entered(command, slot, reference, reach.rank) };
-        if is_special(command) {
-            return self.enter_special(record, order, &reach, out);
-        }
+        let order = Order::entered(command, slot, reference, rank);
         // An order that may rest and has a least quantity is special.
         let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
         let least = if immediate { command.min_quantity } else { Quantity(0) };
-        let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: false };
-        let progress = self.take(&mut taker, least, out);
+        let progress = self.take(&mut Taker { order, walk_end, stays, replaced: false }, least, out);
         self.awaken(command.ticker, progress, out)
     }
 
-    /// An accepted order that keeps a reserve or a least quantity, has an expiry, or waits for a trade.
+    /// An accepted order that keeps a reserve or a least quantity, has an expiry, waits for a trade, or steps back.
     #[cold]
     #[inline(never)]
-    fn enter_special(&mut self, record: &Sequenced, mut order: Order, reach: &Reach, out: &mut Events) -> Progress {
-        let command = &record.command;
-        self.fit(&mut order, command, record.verdict.limit_price, true);
-        self.set_expiry(&mut order, command, record.time);
+    fn enter_special(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
+        let (command, slot, side) = (&record.command, record.verdict.slot, record.command.side.side());
+        let book = &mut self.books[command.ticker.index()];
+        let mut reach = book.reach(side, record);
         let stop = command.stop_at();
-        let immediate = order.special.has(Special::IMMEDIATE);
-        let least = self.specials.least(&order, immediate);
+        let steps_back = command.post_only == POST_ONLY_REPRICED && stop.is_none();
+        let price = if steps_back { book.step_back(side, &mut reach, command.price) } else { command.price };
+        let reference = book.numbers.next_reference();
+        let mut order = Order { price, ..Order::entered(command, slot, reference, reach.rank) };
+        let quantity = command.quantity;
+        out.push(command.ticker, Event::Accepted { order: order.tag, reference, quantity, price });
+        let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
+        let mut least = if immediate { command.min_quantity } else { Quantity(0) };
+        if is_special(command) {
+            self.fit(&mut order, command, record.verdict.limit_price, true);
+            self.set_expiry(&mut order, command, record.time);
+            least = self.specials.least(&order, immediate);
+        }
         let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: false };
         if let Some(stop) = stop {
-            if !self.books[command.ticker.index()].has_reached(order.side(), stop) {
+            if !self.books[command.ticker.index()].has_reached(side, stop) {
                 self.sleep(&order, stop, true);
                 return Progress::Done;
             }

@@ -89,6 +89,13 @@ impl Order {
         Place { rank: self.rank, shown: self.is_shown(), open: self.leaves.0 }
     }
 
+    /// Shares that show, of an order that does not sleep.
+    #[inline(always)]
+    pub fn shown_plain(&self) -> Quantity {
+        // No branch: whether an order shows is not to be foreseen.
+        Quantity(self.leaves.0 * u32::from(self.is_shown()))
+    }
+
     #[inline]
     pub fn is_shown(&self) -> bool {
         self.display.is_shown()
