@@ -12,9 +12,9 @@ use pitlane::engine::book::{Events, Progress, Shard};
 use pitlane::engine::oms::{Decision, Oms, Route};
 use pitlane::runtime::prefetch::fetch;
 use pitlane::types::{
-    AccountId, AccountSpec, Command, CommandKind, Event, Fees, Firm, Limits, Market, MatcherId, Money, Nanos, Number,
-    Outcome, Price, Quantity, SelfMatch, Sequenced, SessionId, SessionSpec, SideCode, Symbol, TickerId, TickerSpec,
-    TimeInForce, UserRef,
+    AccountId, AccountSpec, AuctionSpec, Command, CommandKind, Event, Fees, Firm, Limits, Market, MatcherId, Money,
+    Nanos, Number, Outcome, Price, Quantity, SelfMatch, Sequenced, SessionId, SessionSpec, SideCode, Symbol, TickerId,
+    TickerSpec, TimeInForce, UserRef,
 };
 use std::hint::black_box;
 use std::time::Instant;
@@ -120,12 +120,14 @@ fn market(resting: usize) -> Market {
             price_max: Price(2 * MID),
             reference: Price(MID),
             matcher: MatcherId(0),
-            fees: Fees { maker: -20, taker: 30 },
+            fees: Fees { maker: -20, taker: 30, cross: 0 },
+            auction: AuctionSpec::default(),
         }],
         accounts: accounts.collect(),
         sessions: sessions.collect(),
         matchers: 1,
         orders_max: (resting * 2).next_power_of_two() as u32,
+        trades_kept: 1_024,
     }
 }
 

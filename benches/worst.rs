@@ -57,6 +57,7 @@ impl Desk {
             sessions: (0..SESSIONS).map(session).collect(),
             matchers: 1,
             orders_max,
+            trades_kept: 1_024,
         };
         let shard = Shard::new(&market, MatcherId(0)).expect("the ladders fit");
         pitlane::os::pages::collapse_large_memory();

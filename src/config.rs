@@ -5,11 +5,14 @@
 //! fault never starts. After start the values are passed on by value and do not change: what may change while
 //! trading goes on (limits, halts, switches) changes by sequenced records.
 
+mod calendar;
 mod reader;
 
+pub use calendar::CalendarEntry;
+
 use crate::types::{
-    AccountId, AccountSpec, Fees, Firm, Limits, Market, MatcherId, Price, Quantity, SelfMatch, SelfMatchMode,
-    SessionSpec, Symbol, TickerSpec,
+    AccountId, AccountSpec, AuctionSpec, Fees, Firm, Limits, Market, MatcherId, Phase, Price, Quantity, SelfMatch,
+    SelfMatchMode, SessionSpec, Symbol, TickerSpec,
 };
 use reader::{Faults, Section};
 use std::fmt;
@@ -65,8 +68,11 @@ pub struct Config {
     pub password_hashes: Vec<String>,
     /// Where the log and the sockets live.
     pub directory: PathBuf,
-    /// Milliseconds between two records of passing time, which orders with an expiry wait for; 0 makes none.
+    /// Milliseconds between two records of passing time, which orders with an expiry, imbalances and price bands
+    /// wait for; 0 makes none.
     pub tick_ms: u32,
+    /// Which phase begins when.
+    pub calendar: Vec<CalendarEntry>,
     /// Which thread runs what.
     pub threads: Threads,
     /// Log.
@@ -234,9 +240,11 @@ fn read_config(root: &Section<'_, '_>) -> Config {
     let directory = PathBuf::from(partition.text("directory", "/dev/shm/pitlane"));
     let matchers = partition.integer("matchers", 1..=64, 1) as u16;
     let orders_max = partition.integer("orders_max", 1_024..=1 << 27, 1 << 20) as u32;
+    let trades_kept = partition.integer("trades_kept", 1..=1 << 24, 1 << 16) as u32;
     let tick_ms = partition.integer("tick_ms", 0..=60_000, 1_000) as u32;
     partition.finish();
-    let tickers = read_tickers(root, matchers);
+    let mut tickers = read_tickers(root, matchers);
+    let calendar = calendar::read_calendar(root, &mut tickers);
     let accounts = read_accounts(root);
     let (sessions, password_hashes) = read_logins(root, &accounts);
     Config {
@@ -247,10 +255,12 @@ fn read_config(root: &Section<'_, '_>) -> Config {
             sessions,
             matchers,
             orders_max,
+            trades_kept,
         },
         password_hashes,
         directory,
         tick_ms,
+        calendar,
         threads: read_threads(root),
         journal: read_journal(root),
         gateway: read_gateway(root),
@@ -283,7 +293,9 @@ fn read_tickers(root: &Section<'_, '_>, matchers: u16) -> Vec<TickerSpec> {
             fees: Fees {
                 maker: section.money("maker_fee", -1..=1, 0).0 as i32,
                 taker: section.money("taker_fee", -1..=1, 0).0 as i32,
+                cross: section.money("cross_fee", -1..=1, 0).0 as i32,
             },
+            auction: read_auction(&section),
         };
         check_ticker(&section, &spec, matchers);
         section.finish();
@@ -293,6 +305,30 @@ fn read_tickers(root: &Section<'_, '_>, matchers: u16) -> Vec<TickerSpec> {
         root.refuse("ticker", "none", "at least one [[ticker]]");
     }
     tickers
+}
+
+/// Phases by the words people use; the calendar and the operator read them too.
+pub const PHASES: &[(&str, Phase)] = &[
+    ("closed", Phase::Closed),
+    ("pre-open", Phase::PreOpen),
+    ("trading", Phase::Trading),
+    ("pre-close", Phase::PreClose),
+    ("halted", Phase::Halted),
+    ("halt-auction", Phase::HaltAuction),
+    ("paused", Phase::Paused),
+];
+
+fn read_auction(section: &Section<'_, '_>) -> AuctionSpec {
+    let default = AuctionSpec::default();
+    // A day that a calendar opens starts closed: see there.
+    AuctionSpec {
+        cross_orders: section.switch("cross_orders", default.cross_orders),
+        phase_start: section.word("phase_at_start", PHASES, default.phase_start),
+        band_dynamic: section.integer("band_dynamic", 0..=10_000, 0) as u32,
+        band_static: section.integer("band_static", 0..=10_000, 0) as u32,
+        band_limit_ms: section.integer("band_limit_ms", 0..=3_600_000, default.band_limit_ms.into()) as u32,
+        band_pause_ms: section.integer("band_pause_ms", 1..=86_400_000, default.band_pause_ms.into()) as u32,
+    }
 }
 
 fn check_ticker(section: &Section<'_, '_>, spec: &TickerSpec, matchers: u16) {

@@ -91,6 +91,7 @@ fn market() -> Market {
         reference: Price(1_000_000),
         matcher: MatcherId(0),
         fees: Fees::default(),
+        auction: AuctionSpec::default(),
     };
     let limits = Limits {
         enabled: true,
@@ -122,6 +123,7 @@ fn market() -> Market {
         sessions: vec![session("ALICE", 0, false), session("BOB", 1, true)],
         matchers: 1,
         orders_max: 1000,
+        trades_kept: 1_024,
     }
 }
 

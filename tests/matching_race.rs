@@ -6,7 +6,7 @@
 mod support;
 
 use pitlane::engine::book::{EVENTS_MAX, Events, Progress, Shard};
-use pitlane::types::{CommandKind, Event, MatcherId, Sequenced, TickerId};
+use pitlane::types::{CommandKind, Event, Liquidity, MatcherId, Sequenced, TickerId};
 use support::allocations::{Counting, allocations};
 use support::flow::Flow;
 use support::lanes::{Lane, MATCHERS, market};
@@ -36,6 +36,13 @@ struct Seen {
     sweeps_long: u64,
     cancels_long: u64,
     orders_most: usize,
+    /// Crosses that traded, those whose events did not fit one buffer, and imbalance-only shares that traded in them.
+    crosses: u64,
+    crosses_long: u64,
+    leftovers: u64,
+    imbalances: u64,
+    limit_states: u64,
+    broken: u64,
     refills: u64,
     /// Stops that woke, and records that woke more than one.
     woken: u64,
@@ -46,18 +53,35 @@ struct Seen {
 }
 
 impl Seen {
-    fn count(&mut self, record: &Sequenced, said: &[(TickerId, Event)]) {
-        let count = |fact: fn(&Event) -> bool| said.iter().filter(|(_, event)| fact(event)).count() as u64;
+    fn note(&mut self, record: &Sequenced, said: &[(TickerId, Event)]) {
         self.events += said.len() as u64;
-        let long =
-            if record.command.kind == CommandKind::Enter { &mut self.sweeps_long } else { &mut self.cancels_long };
-        *long += u64::from(said.len() > EVENTS_MAX);
+        let is_long = said.len() > EVENTS_MAX;
+        match record.command.kind {
+            CommandKind::Enter => self.sweeps_long += u64::from(is_long),
+            CommandKind::Phase | CommandKind::Halt | CommandKind::Resume => self.crosses_long += u64::from(is_long),
+            _ => self.cancels_long += u64::from(is_long),
+        }
+        let count = |fact: fn(&Event) -> bool| said.iter().filter(|(_, event)| fact(event)).count() as u64;
         self.refills += count(|event| matches!(event, Event::Refreshed { .. }));
         let woken = count(|event| matches!(event, Event::Triggered { .. }));
         self.woken += woken;
         self.chains += u64::from(woken > 1);
         if record.command.kind == CommandKind::Tick {
             self.expired += count(|event| matches!(event, Event::Canceled { .. }));
+        }
+        for (_, event) in said {
+            use Liquidity::{ClosingImbalanceOnly, OpeningImbalanceOnly};
+            match *event {
+                Event::CrossDone { quantity, .. } => self.crosses += u64::from(quantity > 0),
+                Event::Crossed { buy_liquidity, sell_liquidity, .. } => {
+                    let leftover = |flag| flag == OpeningImbalanceOnly || flag == ClosingImbalanceOnly;
+                    self.leftovers += u64::from(leftover(buy_liquidity) || leftover(sell_liquidity));
+                }
+                Event::Imbalance { paired, .. } => self.imbalances += u64::from(paired > 0),
+                Event::Band { limit, .. } => self.limit_states += u64::from(limit),
+                Event::Broken { .. } => self.broken += 1,
+                _ => {}
+            }
         }
     }
 }
@@ -83,7 +107,7 @@ fn run(seed: u64, commands: u64, orders_max: u32, seen: &mut Seen) {
         let (to, record) = flow.next(&mut lanes);
         for lane in &mut lanes[to] {
             let said = lane.play(&record, &mut events);
-            seen.count(&record, &said);
+            seen.note(&record, &said);
         }
         if count % CHECK_EVERY == 0 {
             lanes.iter().for_each(|lane| lane.check(&market));
@@ -108,6 +132,8 @@ fn the_book_says_what_its_slow_twin_says() {
     if commands >= COMMANDS_DEFAULT {
         assert!(seen.sweeps_long > 0 && seen.cancels_long > 0, "no record was long enough to be resumed");
         assert!(seen.orders_most > 1_000, "the books stayed shallow");
+        assert!(seen.crosses > 100 && seen.crosses_long > 0 && seen.leftovers > 0, "few crosses");
+        assert!(seen.imbalances > 0 && seen.limit_states > 0 && seen.broken > 0, "a timer or a bust did nothing");
         let special = [seen.refills, seen.woken, seen.chains, seen.expired, seen.crossed];
         assert!(special.iter().all(|&count| count > 100), "orders that are not plain did little: {seen:?}");
     }

@@ -30,6 +30,7 @@ fn market() -> Market {
         reference: Price(1_000_000),
         matcher: MatcherId(0),
         fees: Fees::default(),
+        auction: AuctionSpec::default(),
     };
     let limits = Limits {
         enabled: true,
@@ -55,6 +56,7 @@ fn market() -> Market {
         sessions: Vec::new(),
         matchers: 1,
         orders_max: 100,
+        trades_kept: 1_024,
     }
 }
 

@@ -27,6 +27,7 @@ fn market(orders_max: u32) -> Market {
         sessions: (0..SESSIONS).map(session).collect(),
         matchers: 1,
         orders_max,
+        trades_kept: 1_024,
     }
 }
 

@@ -36,6 +36,20 @@ enum Action {
         /// Ticker or "all".
         ticker: String,
     },
+    /// Take a ticker, or "all", to a phase; leaving an auction runs its cross.
+    Phase {
+        /// Ticker or "all".
+        ticker: String,
+        /// pre-open, open, pre-close, close, halt, auction or pause.
+        phase: String,
+    },
+    /// Break a trade: both parties, their positions and the feed learn of it.
+    Bust {
+        /// Ticker.
+        ticker: String,
+        /// Its match number, as reports and feed say it.
+        match_number: u64,
+    },
     /// Cancel everything of an account, a firm or everybody, and refuse what comes, until `unkill`.
     Kill {
         /// account, firm or all.
@@ -105,6 +119,10 @@ fn request(action: &Action) -> Value {
     match action {
         Action::Halt { ticker } => json!({"do": "halt", "ticker": ticker}),
         Action::Resume { ticker } => json!({"do": "resume", "ticker": ticker}),
+        Action::Phase { ticker, phase } => json!({"do": "phase", "ticker": ticker, "phase": phase}),
+        Action::Bust { ticker, match_number } => {
+            json!({"do": "bust", "ticker": ticker, "match_number": match_number})
+        }
         Action::Kill { scope, name } => json!({"do": "kill", "scope": scope, "name": name}),
         Action::Unkill { scope, name } => json!({"do": "unkill", "scope": scope, "name": name}),
         Action::SetLimit { account, limit, value } => {

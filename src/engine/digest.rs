@@ -13,14 +13,19 @@ pub fn of_market(market: &Market) -> u64 {
     digest.add_bytes(&market.session_name);
     digest.add(u64::from(market.matchers));
     digest.add(u64::from(market.orders_max));
+    digest.add(u64::from(market.trades_kept));
     for ticker in &market.tickers {
-        let TickerSpec { symbol, tick, lot, price_min, price_max, reference, matcher, fees } = ticker;
+        let TickerSpec { symbol, tick, lot, price_min, price_max, reference, matcher, fees, auction } = ticker;
         digest.add_bytes(&symbol.0);
         for word in [tick.0, lot.0, price_min.0, price_max.0, reference.0, u32::from(matcher.0)] {
             digest.add(u64::from(word));
         }
         digest.add(fees.maker as u64);
         digest.add(fees.taker as u64);
+        digest.add(fees.cross as u64);
+        digest.add(u64::from(auction.cross_orders) << 8 | u64::from(auction.phase_start.letter()));
+        digest.add(u64::from(auction.band_dynamic) << 32 | u64::from(auction.band_static));
+        digest.add(u64::from(auction.band_limit_ms) << 32 | u64::from(auction.band_pause_ms));
     }
     for account in &market.accounts {
         digest.add_bytes(account.name.as_bytes());

@@ -18,6 +18,7 @@ pub fn market() -> Market {
         reference: Price(1_000_000),
         matcher: MatcherId(0),
         fees: Fees::default(),
+        auction: AuctionSpec::default(),
     };
     let limits = Limits {
         enabled: true,
@@ -52,5 +53,6 @@ pub fn market() -> Market {
         ],
         matchers: 1,
         orders_max: 1000,
+        trades_kept: 1_024,
     }
 }

@@ -114,7 +114,7 @@ impl Inbound {
         command.display = checks.display(message.display);
         command.capacity = checks.letter(message.capacity, b"APRO", Reject::Other);
         command.sweep = checks.letter(message.sweep, b"YN", Reject::Other);
-        command.cross = checks.letter(message.cross, b"N", Reject::InvalidCross);
+        command.cross = checks.letter(message.cross, b"NOC", Reject::InvalidCross);
         options(&message.tags, &mut command, &mut checks);
         command.refusal = checks.first;
         command
@@ -254,7 +254,15 @@ fn options(tags: &Tags, command: &mut Command, checks: &mut Checks) {
     command.self_match_group = tags.self_match_group().unwrap_or([b' '; 2]);
     command.random_reserve = tags.random_reserves().unwrap_or(Quantity(0)).0;
     let discretion = tags.has(9) || tags.has(10) || tags.has(11);
-    let handled = tags.handle_inst().unwrap_or(b' ') != b' ';
+    let handled = match tags.handle_inst() {
+        None | Some(b' ') => false,
+        // Imbalance-only: what the order is for a cross stays so, so that a Replace need not and cannot say it.
+        Some(b'I') if command.kind == CommandKind::Enter && command.is_cross() => {
+            command.tags |= Command::IMBALANCE_ONLY;
+            false
+        }
+        Some(_) => true,
+    };
     checks.require(!discretion && !handled, Reject::NotServed);
 }
 
@@ -548,7 +556,8 @@ mod tests {
         assert_eq!(refusal(|o| o.display = b'Z'), Reject::InvalidDisplay);
         assert_eq!(refusal(|o| o.capacity = b'?'), Reject::Other);
         assert_eq!(refusal(|o| o.sweep = b'?'), Reject::Other);
-        assert_eq!(refusal(|o| o.cross = b'O'), Reject::InvalidCross);
+        assert_eq!(refusal(|o| o.cross = b'H'), Reject::InvalidCross);
+        assert_eq!(refusal(|o| o.cross = b'O'), Reject::None);
     }
 
     #[test]
@@ -576,6 +585,17 @@ mod tests {
         assert_eq!(refusal_with(none.with_handle_inst(b'I')), Reject::NotServed);
         assert_eq!(refusal_with(none.with_post_only(b'?')), Reject::Other);
         assert_eq!(refusal_with(none.with_shares_located(b'?')), Reject::Other);
+    }
+
+    #[test]
+    fn imbalance_only_is_an_option_of_cross_orders() {
+        let mut order = order();
+        (order.cross, order.tags) = (b'C', Tags::NONE.with_handle_inst(b'I'));
+        let command = read(order);
+        assert_eq!((command.cross, command.refusal), (b'C', Reject::None));
+        assert!(command.is_imbalance_only() && command.has_tag(17));
+        order.tags = Tags::NONE.with_handle_inst(b'O');
+        assert_eq!(read(order).refusal, Reject::NotServed);
     }
 
     #[test]

@@ -308,7 +308,7 @@ fn rare_tags_as_sent(answer: &Answer, mut tags: Tags) -> Tags {
         tags = tags.with_trade_now(letter);
     }
     if command.has_tag(17) {
-        tags = tags.with_handle_inst(b' ');
+        tags = tags.with_handle_inst(if command.is_imbalance_only() { b'I' } else { b' ' });
     }
     if command.has_tag(24) {
         tags = tags.with_group(command.group);

@@ -246,6 +246,7 @@ impl Stages {
             pages_wanted: pages_wanted_out,
             pages: pages_in,
             timer: Timer::new(Nanos(u64::from(config.tick_ms) * 1_000_000)),
+            calendar: config.calendar.clone(),
         };
         let sequencer_counters = SequencerCounters::new(&mut counters);
         let time = RecordTime(CountedClock::new());

@@ -9,12 +9,16 @@
 //! through: nothing is dropped and nothing blocks. The commit mark moves as soon as the record is in the log, which
 //! outlives the process; safer promises move it from elsewhere.
 //!
-//! Time that passes is a record too: [`Timer`] makes them. Replay reads them like all others and makes none.
+//! Time that passes is a record too: [`Timer`] makes them, [`Calendar`] those that begin a phase, and price bands pause
+//! tickers by records like an operator. Replay reads them like all others and makes none.
 
+mod calendar;
 mod timer;
 
+pub use calendar::Calendar;
 pub use timer::Timer;
 
+use crate::config::CalendarEntry;
 use crate::engine::oms::{AccountView, Decision, Oms, Position, Route};
 use crate::journal::LogWriter;
 use crate::runtime::agent::Agent;
@@ -62,6 +66,8 @@ pub struct SequencerLinks {
     pub pages: Sender<AccountPage>,
     /// Makes the records of passing time.
     pub timer: Timer,
+    /// Which phase begins when.
+    pub calendar: Vec<CalendarEntry>,
 }
 
 /// An account and one of its positions, as the OMS has them.
@@ -114,6 +120,9 @@ pub struct Sequencer<T> {
     number: Number,
     market_digest: u64,
     tickers: u16,
+    calendar: Calendar,
+    /// Bands moved since they were last asked what is due.
+    bands_moved: bool,
     links: SequencerLinks,
     counters: SequencerCounters,
 }
@@ -124,7 +133,7 @@ impl<T: TimeSource> Sequencer<T> {
     pub fn new(
         oms: Oms,
         log: LogWriter,
-        time: T,
+        mut time: T,
         last: (Number, Nanos),
         market: &Market,
         links: SequencerLinks,
@@ -133,7 +142,20 @@ impl<T: TimeSource> Sequencer<T> {
         let (number, last_time) = last;
         let market_digest = crate::engine::digest::of_market(market);
         let tickers = market.tickers.len() as u16;
-        Sequencer { oms, log, time, last_time, number, market_digest, tickers, links, counters }
+        let calendar = Calendar::new(&links.calendar, market, oms.calendar(), time.now());
+        Sequencer {
+            oms,
+            log,
+            time,
+            last_time,
+            number,
+            market_digest,
+            tickers,
+            calendar,
+            bands_moved: false,
+            links,
+            counters,
+        }
     }
 
     fn apply_outcomes(&mut self) -> usize {
@@ -217,9 +239,32 @@ impl<T: TimeSource> Sequencer<T> {
             return 0;
         }
         let now = self.time.now();
-        let Some(command) = self.links.timer.take_due(now) else { return 0 };
+        let Some(command) = self.due(now) else { return 0 };
         self.decide(command);
         1
+    }
+
+    /// The next record that time alone makes: the calendar first, then what price bands ask for since the last Tick.
+    fn due(&mut self, now: Nanos) -> Option<Command> {
+        if self.oms.day_ended() {
+            return None;
+        }
+        if let Some(command) = self.calendar.due(now) {
+            return Some(command);
+        }
+        if core::mem::take(&mut self.bands_moved)
+            && let Some((ticker, phase)) = self.oms.band_due(now)
+        {
+            // There may be more of them.
+            self.bands_moved = true;
+            let mut command = Command::new(CommandKind::Phase);
+            (command.ticker, command.value) = (ticker, u64::from(phase.letter()));
+            command.client_order_id = crate::types::phase::BAND;
+            return Some(command);
+        }
+        let tick = self.links.timer.take_due(now)?;
+        self.bands_moved = true;
+        Some(tick)
     }
 
     /// Sends the record to the matchers it concerns; gives their set.

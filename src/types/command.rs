@@ -146,7 +146,7 @@ pub struct Command {
     pub capacity: u8,
     /// Inter-market sweep letter (Y N), echoed.
     pub sweep: u8,
-    /// Cross letter; only `N` is served.
+    /// Cross letter: `N` continuous trading, `O` opening, `C` closing cross.
     pub cross: u8,
     /// Price type letter; only `L` is served.
     pub price_type: u8,
@@ -256,6 +256,21 @@ impl Command {
     #[inline]
     pub const fn stop_price(&self) -> Price {
         Price(self.value as u32)
+    }
+
+    /// Bit in `tags`, of a tag number that no request has: tag 17 was sent as `I`.
+    pub const IMBALANCE_ONLY: u32 = 1 << 18;
+
+    /// Whether this is an order for a cross.
+    #[inline]
+    pub const fn is_cross(&self) -> bool {
+        self.cross != b'N'
+    }
+
+    /// Whether it trades only against what a cross would leave over.
+    #[inline]
+    pub const fn is_imbalance_only(&self) -> bool {
+        self.tags & Command::IMBALANCE_ONLY != 0
     }
 
     /// The stop price that Enter or Replace names, if it names one.

@@ -1,7 +1,7 @@
 //! What a partition trades, and for whom: the reference data every stage is built from. Fixed from start to stop,
 //! but for the limits, which change by records.
 
-use super::{AccountId, Firm, MatcherId, Money, Price, Quantity, SelfMatch, SessionId, Symbol, TickerId};
+use super::{AccountId, Firm, MatcherId, Money, Phase, Price, Quantity, SelfMatch, SessionId, Symbol, TickerId};
 
 /// The whole of it. Indexes are the ids: `tickers[TickerId.0]`, `accounts[AccountId.0]`, `sessions[SessionId.0]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,6 +18,8 @@ pub struct Market {
     pub matchers: u16,
     /// Order slots of each shard: the most orders open at once there.
     pub orders_max: u32,
+    /// Trades each shard remembers, so that one can be broken later.
+    pub trades_kept: u32,
 }
 
 /// One ticker.
@@ -39,6 +41,38 @@ pub struct TickerSpec {
     pub matcher: MatcherId,
     /// Fees of both sides of a trade.
     pub fees: Fees,
+    /// Crosses and price bands.
+    pub auction: AuctionSpec,
+}
+
+/// How a ticker opens, closes and pauses. The default has none of it: continuous trading from start to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AuctionSpec {
+    /// Whether orders for the opening and the closing cross are taken. They take a second pair of ladders.
+    pub cross_orders: bool,
+    /// Phase in which the day starts.
+    pub phase_start: Phase,
+    /// Furthest price from the last trade, in 1/10,000 of it; 0 for no band.
+    pub band_dynamic: u32,
+    /// Furthest price from the last cross, before it the reference, in 1/10,000 of it; 0 for no band.
+    pub band_static: u32,
+    /// How long orders may press against a bound before the ticker pauses, in milliseconds; 0 never pauses.
+    pub band_limit_ms: u32,
+    /// How long a pause lasts, in milliseconds.
+    pub band_pause_ms: u32,
+}
+
+impl Default for AuctionSpec {
+    fn default() -> AuctionSpec {
+        AuctionSpec {
+            cross_orders: false,
+            phase_start: Phase::Trading,
+            band_dynamic: 0,
+            band_static: 0,
+            band_limit_ms: 15_000,
+            band_pause_ms: 300_000,
+        }
+    }
 }
 
 /// Fees a share, in 1/10,000 of the currency unit; negative is a rebate.
@@ -48,6 +82,8 @@ pub struct Fees {
     pub maker: i32,
     /// For the order that took.
     pub taker: i32,
+    /// For either order in a cross.
+    pub cross: i32,
 }
 
 /// One account.

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod market;
 pub mod money;
 pub mod order;
+pub mod phase;
 pub mod reject;
 pub mod report;
 pub mod time;
@@ -20,9 +21,10 @@ pub use ids::{
     AccountId, Channel, ClientOrderId, Firm, MatchNumber, MatcherId, Number, OrderReference, SessionId, Slot, Symbol,
     TickerId, UserRef,
 };
-pub use market::{AccountSpec, Fees, Limits, Market, SessionSpec, TickerSpec};
+pub use market::{AccountSpec, AuctionSpec, Fees, Limits, Market, SessionSpec, TickerSpec};
 pub use money::{Money, Price, Quantity};
 pub use order::{CrossKind, Display, Phase, SelfMatch, SelfMatchMode, Side, SideCode, TimeInForce, TradingState};
+pub use phase::Passage;
 pub use reject::{CancelReason, Reject};
 pub use report::{Answer, Party, Report, ReportBody};
 pub use time::{DayNanos, Nanos};

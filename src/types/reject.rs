@@ -97,6 +97,26 @@ rejects! {
     InvalidStop = 0x0111, "invalid stop price";
     /// Retail, routing or other handling that is not served.
     NotServed = 0x010A, "not served";
+    /// The ticker is closed.
+    Closed = 0x0120, "closed";
+    /// An immediate order while nothing trades.
+    ImmediateInAuction = 0x0121, "immediate order in an auction";
+    /// A market order that is not for a cross while nothing trades.
+    MarketInAuction = 0x0122, "market order in an auction";
+    /// An order for the opening cross when none builds up.
+    NoOpening = 0x0123, "no opening cross builds up";
+    /// An order for the closing cross when none can come.
+    NoClosing = 0x0124, "no closing cross builds up";
+    /// The ticker takes no orders for crosses.
+    CrossNotServed = 0x0125, "cross orders not served in this ticker";
+    /// A market order or one without a cross as imbalance-only.
+    InvalidImbalanceOnly = 0x0126, "invalid imbalance-only order";
+    /// Nothing was traded under this match number that could be broken.
+    UnknownTrade = 0x0127, "no such trade";
+    /// The trade was broken already.
+    AlreadyBroken = 0x0128, "already broken";
+    /// The operator stopped the ticker; the calendar does not start it.
+    StoppedByOperator = 0x0129, "stopped by the operator";
 }
 
 impl Reject {
@@ -107,6 +127,14 @@ impl Reject {
             Reject::SessionDisabled | Reject::AccountDisabled | Reject::KillSwitch => Reject::FirmNotAuthorized.code(),
             Reject::OpenOrders | Reject::PositionLimit | Reject::BuyingPower => Reject::GrossExposure.code(),
             Reject::BookFull => 0x000A,
+            Reject::Closed => 0x0002,
+            Reject::ImmediateInAuction | Reject::UnknownTrade | Reject::AlreadyBroken | Reject::StoppedByOperator => {
+                Reject::Other.code()
+            }
+            Reject::MarketInAuction => 0x002C,
+            Reject::NoOpening | Reject::NoClosing | Reject::CrossNotServed | Reject::InvalidImbalanceOnly => {
+                Reject::InvalidCross.code()
+            }
             Reject::TimeInForce | Reject::InvalidTag | Reject::NotServed | Reject::InvalidPostOnly => {
                 Reject::Other.code()
             }
@@ -119,6 +147,10 @@ impl Reject {
 letters!(
     /// Why shares left an order (OUCH 5.0, cancel reasons).
     CancelReason {
+        /// An order for the closing cross whose cross did not come: the ticker closed from a halt.
+        Closed = b'E',
+        /// An order for the opening cross whose cross did not come: the ticker was halted instead.
+        OpeningHalted = b'H',
         /// A post-only order would have traded.
         PostOnly = b'G',
         /// Remainder of an immediate order.

@@ -17,6 +17,7 @@ pub fn market(tickers: u16) -> Market {
         reference: Price(100),
         matcher: MatcherId(0),
         fees: Fees::default(),
+        auction: AuctionSpec::default(),
     };
     Market {
         session_name: *b"PITLANE001",
@@ -25,6 +26,7 @@ pub fn market(tickers: u16) -> Market {
         sessions: Vec::new(),
         matchers: 1,
         orders_max: 1_000,
+        trades_kept: 1_024,
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::book::Book;
 use pitlane::measure::flow::generator::{Generator, GeneratorOptions, GeneratorTicker};
 use pitlane::measure::flow::{FlowAction, FlowStep, Pace, Paced};
-use pitlane::types::{Display, Fees, MatcherId, Price, Quantity, Side, Symbol, TickerId, TickerSpec, TimeInForce};
+use pitlane::types::{
+    AuctionSpec, Display, Fees, MatcherId, Price, Quantity, Side, Symbol, TickerId, TickerSpec, TimeInForce,
+};
 use std::collections::HashMap;
 
 fn spec(reference: u32, price_max: u32, lot: u32) -> TickerSpec {
@@ -16,6 +18,7 @@ fn spec(reference: u32, price_max: u32, lot: u32) -> TickerSpec {
         reference: Price(reference),
         matcher: MatcherId(0),
         fees: Fees::default(),
+        auction: AuctionSpec::default(),
     }
 }
 

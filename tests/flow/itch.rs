@@ -3,7 +3,7 @@
 use crate::book::Book;
 use pitlane::measure::flow::FlowAction;
 use pitlane::measure::flow::itch::{ItchFault, ItchFlow, ItchOptions};
-use pitlane::types::{DayNanos, Fees, MatcherId, Price, Quantity, Side, Symbol, TickerId, TickerSpec};
+use pitlane::types::{AuctionSpec, DayNanos, Fees, MatcherId, Price, Quantity, Side, Symbol, TickerId, TickerSpec};
 use pitlane::wire::itch::*;
 use zerocopy::IntoBytes;
 
@@ -20,6 +20,7 @@ fn ticker(id: u16, symbol: &str, lot: u32) -> (TickerId, TickerSpec) {
         reference: Price(1_000_000),
         matcher: MatcherId(0),
         fees: Fees::default(),
+        auction: AuctionSpec::default(),
     };
     (TickerId(id), spec)
 }

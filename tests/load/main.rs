@@ -6,7 +6,7 @@ use pitlane::client::orders::{Address, NewOrder, OrderOptions, OrderSession};
 use pitlane::measure::flow::generator::{Generator, GeneratorOptions, GeneratorTicker};
 use pitlane::measure::flow::{FlowAction, FlowStep, Pace, Paced};
 use pitlane::measure::load::{LoadReport, Plan, Player, PlayerOptions, Progress, Transport};
-use pitlane::types::{Fees, MatcherId, Price, Quantity, Side, SideCode, Symbol, TickerId, TickerSpec};
+use pitlane::types::{AuctionSpec, Fees, MatcherId, Price, Quantity, Side, SideCode, Symbol, TickerId, TickerSpec};
 use venue::{Manners, QUANTITY_MAX, QUANTITY_REJECT, Venue};
 
 /// Far above anything loopback needs, even on a busy machine.
@@ -49,6 +49,7 @@ fn generator(seed: u64) -> Generator {
             reference: Price(1_000_000),
             matcher: MatcherId(0),
             fees: Fees::default(),
+            auction: AuctionSpec::default(),
         };
         GeneratorTicker::new(TickerId(id), &spec).unwrap()
     };

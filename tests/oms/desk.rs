@@ -4,9 +4,9 @@
 use crate::venue::Venue;
 use pitlane::engine::oms::{Decision, IgnoreCause, Oms, Route};
 use pitlane::types::{
-    AccountId, AccountSpec, Command, CommandKind, Fees, Firm, Limit, Limits, Market, MatcherId, Money, Nanos, Number,
-    Outcome, Price, Quantity, Reject, SelfMatch, Sequenced, SessionId, SessionSpec, SideCode, Symbol, TickerId,
-    TickerSpec, UserRef, Verdict,
+    AccountId, AccountSpec, AuctionSpec, Command, CommandKind, Fees, Firm, Limit, Limits, Market, MatcherId, Money,
+    Nanos, Number, Outcome, Price, Quantity, Reject, SelfMatch, Sequenced, SessionId, SessionSpec, SideCode, Symbol,
+    TickerId, TickerSpec, UserRef, Verdict,
 };
 use std::collections::VecDeque;
 
@@ -38,7 +38,8 @@ pub fn market() -> Market {
         price_max: Price(2_000_000),
         reference: Price(REFERENCE),
         matcher: MatcherId(matcher),
-        fees: Fees { maker: -2, taker: 3 },
+        fees: Fees { maker: -2, taker: 3, cross: 0 },
+        auction: AuctionSpec::default(),
     };
     let session = |user: &str, account| SessionSpec {
         user: user.into(),
@@ -53,6 +54,7 @@ pub fn market() -> Market {
         sessions: vec![session("ADA1", 0), session("BOB1", 1), session("CYD1", 2), session("ADA2", 0)],
         matchers: 2,
         orders_max: 64,
+        trades_kept: 1_024,
     }
 }
 

@@ -4,11 +4,13 @@
 //! matchers follow; the real matchers ([`shards`]) take its place once. [`desk`] ties both together the way the sequencer does, with events as late as a test likes.
 
 mod checks;
+mod crosses;
 mod desk;
 mod interleaving;
 mod kinds;
 mod money;
 mod numbers;
+mod phases;
 mod replaces;
 mod shards;
 mod switches;

@@ -42,7 +42,8 @@ impl Books for Shards {
         let mut open = Vec::new();
         for (t, spec) in self.market.tickers.iter().enumerate() {
             for side in [Side::Buy, Side::Sell] {
-                let orders = self.shards[spec.matcher.index()].orders(TickerId(t as u16), side);
+                let (shard, ticker) = (&self.shards[spec.matcher.index()], TickerId(t as u16));
+                let orders = shard.orders(ticker, side).chain(shard.cross_orders(ticker, side));
                 open.extend(orders.map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));
                 let stops = self.shards[spec.matcher.index()].stops(TickerId(t as u16), side);
                 open.extend(stops.iter().map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));

@@ -31,8 +31,16 @@ impl Flow {
         let at = self.random.below(u64::from(MATCHERS)) as usize;
         // Books fill in one phase and are worn down in the next: both ends matter.
         let kind = if self.is_building() { self.random.below(6_600) } else { self.random.below(10_000) };
+        // A ticker that stopped goes on after a while; what it gathered meets in a cross.
+        if self.random.below(1_000) < 4 {
+            let record = if self.random.percent(60) { self.going_on() } else { self.changing_phase() };
+            let ticker = record.command.ticker;
+            return (if ticker == TickerId::ALL { all } else { self.lane_of(ticker) }, record);
+        }
         let mut record = match kind {
-            0..5_500 => return self.enter(lanes),
+            0..20 => return (all, self.record(CommandKind::Tick)),
+            20..40 => self.bust(&lanes[at]),
+            40..5_500 => return self.enter(lanes),
             5_500..7_000 => self.cancel(&lanes[at]),
             7_000..8_900 => self.replace(&lanes[at]),
             8_900..9_900 => self.modify(&lanes[at]),
@@ -42,24 +50,64 @@ impl Flow {
                 let to = if ticker == TickerId::ALL { all } else { self.lane_of(ticker) };
                 return (to, record);
             }
-            9_970..9_980 => {
-                let mut record = self.record(CommandKind::Tick);
-                record.command.ticker = TickerId::ALL;
-                return (all, record);
-            }
-            9_980..9_994 => {
-                let kind = self.random.of(&[CommandKind::Halt, CommandKind::Resume]);
-                let mut record = self.record(kind);
-                if self.random.percent(50) {
-                    record.command.ticker = self.any_ticker();
-                    return (self.lane_of(record.command.ticker), record);
-                }
-                return (all, record);
+            9_970..9_994 => {
+                let record = self.changing_phase();
+                let ticker = record.command.ticker;
+                return (if ticker == TickerId::ALL { all } else { self.lane_of(ticker) }, record);
             }
             _ => return (all, self.sweeping()),
         };
         record.number = Number(self.number);
         (at..at + 1, record)
+    }
+
+    /// One ticker or all enter some phase, by the operator's word or as a halt or resume.
+    fn changing_phase(&mut self) -> Sequenced {
+        let kind = self.random.of(&[CommandKind::Halt, CommandKind::Resume, CommandKind::Phase, CommandKind::Phase]);
+        let mut record = self.record(kind);
+        record.command.value = u64::from(self.random.of(&Phase::ALL).letter());
+        if self.random.percent(80) {
+            record.command.ticker = self.any_ticker();
+        }
+        record
+    }
+
+    fn going_on(&mut self) -> Sequenced {
+        let mut record = self.record(CommandKind::Phase);
+        record.command.value = u64::from(self.random.of(&[Phase::Trading, Phase::Trading, Phase::PreClose]).letter());
+        if self.random.percent(80) {
+            record.command.ticker = self.any_ticker();
+        }
+        record
+    }
+
+    /// Breaks one of the latest trades, perhaps again, or one that was not there.
+    fn bust(&mut self, lane: &Lane) -> Sequenced {
+        let mut record = self.record(CommandKind::Bust);
+        record.command.ticker = TickerId(0);
+        if !lane.traded.is_empty() {
+            let at = self.random.below(lane.traded.len() as u64) as usize;
+            (record.command.ticker, record.command.value) = (lane.traded[at].0, lane.traded[at].1.0);
+        }
+        if self.random.percent(5) {
+            record.command.value += 1;
+        }
+        record
+    }
+
+    /// An order for a cross, where the ticker takes them.
+    fn for_cross(&mut self, record: &mut Sequenced) {
+        let command = &mut record.command;
+        if !self.market.tickers[command.ticker.index()].auction.cross_orders || !self.random.percent(12) {
+            return;
+        }
+        command.cross = self.random.of(b"OC");
+        command.post_only = 0;
+        if self.random.percent(40) {
+            command.price = Price::MARKET;
+        } else if self.random.percent(40) && !command.price.is_market() {
+            command.tags |= Command::IMBALANCE_ONLY;
+        }
     }
 
     fn is_building(&self) -> bool {
@@ -157,6 +205,9 @@ impl Flow {
         command.post_only = if self.random.percent(8) { self.random.of(&[1, 1, 2]) } else { 0 };
         command.group = self.random.below(3) as u16;
         if self.random.percent(20) {
+            command.time_in_force = TimeInForce::GoodTillCancel;
+        }
+        if self.random.percent(20) {
             command.time_in_force = TimeInForce::ImmediateOrCancel;
             command.min_quantity = Quantity(match self.random.below(4) {
                 0 => command.quantity.0,
@@ -243,10 +294,12 @@ impl Flow {
             self.stop(ticker, &mut record.command);
         }
         self.priced(ticker, &mut record);
+        self.for_cross(&mut record);
         if !self.is_building() && self.number % PHASE_RECORDS < STORM_RECORDS && self.random.percent(30) {
             // The storm breaks: take all that has been built, in one record.
             record.command.quantity = Quantity::ORDER_MAX;
             record.command.price = Price::MARKET;
+            record.command.tags = 0;
             record.verdict.limit_price = if record.command.side == SideCode::Buy { Price(u32::MAX) } else { Price(0) };
         }
         (to, record)

@@ -41,7 +41,17 @@ pub fn ticker(symbol: &str, matcher: u16, tick: u32, low: u32, high: u32) -> Tic
         reference: Price(low.midpoint(high)),
         matcher: MatcherId(matcher),
         fees: Fees::default(),
+        auction: AuctionSpec::default(),
     }
+}
+
+fn band(band_dynamic: u32, band_static: u32) -> AuctionSpec {
+    AuctionSpec { band_dynamic, band_static, ..AuctionSpec::default() }
+}
+
+/// The same ticker with orders for crosses.
+pub fn crosses(spec: TickerSpec) -> TickerSpec {
+    TickerSpec { auction: AuctionSpec { cross_orders: true, ..spec.auction }, ..spec }
 }
 
 /// Seven tickers on three shards (one has a single price, one a ladder of four floors), three firms, five accounts, nine
@@ -53,16 +63,17 @@ pub fn market(orders_max: u32) -> Market {
         self_match: SelfMatch::OFF,
         cancel_on_disconnect: true,
     };
+    let banded = |dynamic, fixed, spec| crosses(TickerSpec { auction: band(dynamic, fixed), ..spec });
     Market {
         session_name: *b"RACE      ",
         tickers: vec![
-            ticker("WIDE", 0, 100, 100, 5_000_000),
-            ticker("NARROW", 0, 100, 99_000, 101_000),
-            ticker("ONE", 1, 100, 10_000, 10_000),
-            ticker("ODD", 1, 7, 50, 9_999),
-            ticker("DEEP", 2, 1, 1, 300_000),
+            TickerSpec { auction: band(300, 0), ..ticker("WIDE", 0, 100, 100, 5_000_000) },
+            banded(0, 40, ticker("NARROW", 0, 100, 99_000, 101_000)),
+            crosses(ticker("ONE", 1, 100, 10_000, 10_000)),
+            crosses(ticker("ODD", 1, 7, 50, 9_999)),
+            crosses(ticker("DEEP", 2, 1, 1, 300_000)),
             ticker("COARSE", 1, 2_500, 2_500, 1_999_990_000),
-            ticker("LAST", 1, 100, 100, 20_000),
+            banded(500, 900, ticker("LAST", 1, 100, 100, 20_000)),
         ],
         accounts: vec![
             account("a0", "AAAA"),
@@ -74,6 +85,7 @@ pub fn market(orders_max: u32) -> Market {
         sessions: (0..9).map(session).collect(),
         matchers: MATCHERS,
         orders_max,
+        trades_kept: 1_024,
     }
 }
 
@@ -98,6 +110,10 @@ pub struct Lane {
     free: VecDeque<u32>,
     /// The latest names of orders that ended or got another number: requests for them come too late.
     gone: Vec<Open>,
+    /// The latest trades.
+    pub traded: VecDeque<(TickerId, MatchNumber)>,
+    /// Shares of the cross under way.
+    crossed: u64,
 }
 
 impl Lane {
@@ -110,15 +126,20 @@ impl Lane {
             live: Vec::new(),
             free: (0..market.orders_max).collect(),
             gone: Vec::new(),
+            traded: VecDeque::new(),
+            crossed: 0,
         }
     }
 
     /// Both execute the record; returns the events.
     pub fn play(&mut self, record: &Sequenced, events: &mut Events) -> Vec<(TickerId, Event)> {
         let said = execute(&mut self.shard, record, events);
-        assert_eq!(said, self.twin.execute(record), "after {record:?}");
+        agree(&said, &self.twin.execute(record), record);
         for (ticker, event) in &said {
             self.note(*ticker, event, record);
+            if self.twin.has(*ticker) {
+                self.is_uncrossed(*ticker);
+            }
         }
         said
     }
@@ -158,7 +179,19 @@ impl Lane {
                 assert!(quantity.0 > 0, "an order that shows nothing");
                 assert_eq!(self.open[order.slot.index()].unwrap().leaves, quantity.0 + reserve.0);
             }
-            Event::Filled { resting, incoming, quantity, resting_leaves, incoming_leaves, .. } => {
+            Event::Crossed { buy, sell, quantity, buy_leaves, sell_leaves, match_number, .. } => {
+                self.crossed += u64::from(quantity.0);
+                self.remember_trade(ticker, match_number);
+                for (tag, leaves) in [(buy, buy_leaves), (sell, sell_leaves)] {
+                    self.open[tag.slot.index()].as_mut().unwrap().executed += quantity.0;
+                    self.take(tag, quantity, leaves);
+                }
+            }
+            Event::CrossDone { quantity, price, .. } => {
+                assert_eq!((std::mem::take(&mut self.crossed), quantity > 0), (quantity, price.0 > 0));
+            }
+            Event::Filled { resting, incoming, quantity, resting_leaves, incoming_leaves, match_number, .. } => {
+                self.remember_trade(ticker, match_number);
                 for (tag, leaves) in [(resting, resting_leaves), (incoming, incoming_leaves)] {
                     self.open[tag.slot.index()].as_mut().unwrap().executed += quantity.0;
                     self.take(tag, quantity, leaves);
@@ -179,7 +212,16 @@ impl Lane {
                 *open = Open { tag: order, leaves: quantity.0, side: side_code, ..*open };
             }
             Event::Nothing | Event::ReplaceIgnored { .. } | Event::State { .. } => {}
+            Event::Imbalance { .. } | Event::Band { .. } | Event::Broken { .. } => {}
             _ => panic!("this driver does not know {event:?} yet"),
+        }
+    }
+
+    fn remember_trade(&mut self, ticker: TickerId, number: MatchNumber) {
+        const TRADED_MAX: usize = 400;
+        self.traded.push_back((ticker, number));
+        if self.traded.len() > TRADED_MAX {
+            self.traded.pop_front();
         }
     }
 
@@ -197,12 +239,22 @@ impl Lane {
         }
     }
 
+    /// What shows of a book is not crossed while it trades. Hidden orders with a least quantity may stand across the other
+    /// side.
+    pub fn is_uncrossed(&self, ticker: TickerId) {
+        let best = [Side::Buy, Side::Sell].map(|side| self.shard.depth(ticker, side).next().map(|d| d.price));
+        if let [Some(bid), Some(offer)] = best {
+            assert!(bid < offer || !self.shard.phase(ticker).matches(), "crossed book: {bid} {offer}");
+        }
+    }
+
     /// Books in which a bid and an offer stand across each other.
     pub fn crossed_books(&self, market: &Market) -> u64 {
         let tickers = (0..market.tickers.len() as u16).map(TickerId);
         let crossed = |ticker: &TickerId| {
             let best = [Side::Buy, Side::Sell].map(|side| self.shard.best(*ticker, side));
-            matches!(best, [Some(bid), Some(offer)] if bid >= offer)
+            let matches = self.shard.phase(*ticker).matches();
+            matches!(best, [Some(bid), Some(offer)] if bid >= offer && matches)
         };
         tickers.filter(|t| market.tickers[t.index()].matcher == self.matcher).filter(crossed).count() as u64
     }
@@ -225,6 +277,10 @@ impl Lane {
                 let depth: Vec<_> = self.shard.depth(ticker, side).map(|d| (d.price, d.quantity, d.count)).collect();
                 assert_eq!(depth, self.twin.book(ticker).depth(side));
                 assert_eq!(self.shard.best(ticker, side), orders.first().map(|o| o.price));
+                let waiting: Vec<_> = self.shard.cross_orders(ticker, side).map(|o| (o.slot, o.leaves.0)).collect();
+                let twins = self.twin.book(ticker).waiting(side);
+                assert_eq!(waiting, twins.iter().map(|o| (o.slot, o.leaves)).collect::<Vec<_>>());
+                resting_count += waiting.len();
                 let stops = self.twin.book(ticker).stops(side);
                 let told =
                     |o: &TwinOrder| Sleeping { slot: o.slot, stop: o.terms.stop.unwrap(), leaves: Quantity(o.leaves) };
@@ -232,13 +288,22 @@ impl Lane {
                 assert_eq!(self.shard.stops(ticker, side), expected, "sleeping stops of {ticker} {side:?}");
                 resting_count += expected.len();
             }
-            // Hidden orders with a least quantity may stand across the other side; what shows never does.
-            let best = [Side::Buy, Side::Sell].map(|side| self.shard.depth(ticker, side).next().map(|d| d.price));
-            if let [Some(bid), Some(offer)] = best {
-                assert!(bid < offer, "crossed book: {bid} {offer}");
-            }
+            assert_eq!(self.shard.phase(ticker), self.twin.book(ticker).phase());
+            self.is_uncrossed(ticker);
         }
         assert_eq!(resting_count, self.live.len(), "an order is open and nowhere");
+    }
+}
+
+/// Says where two lists of events part, which may be long.
+fn agree(said: &[(TickerId, Event)], twin: &[(TickerId, Event)], record: &Sequenced) {
+    if said != twin {
+        let at = said.iter().zip(twin).take_while(|(said, twin)| said == twin).count();
+        let around = at.saturating_sub(2)..;
+        let told = |list: &[(TickerId, Event)]| -> String {
+            list[around.start..].iter().take(4).map(|event| format!("{event:?}\n")).collect()
+        };
+        panic!("event {at} of {record:?}\nthe book\n{}its twin\n{}", told(said), told(twin));
     }
 }
 

@@ -8,3 +8,4 @@ pub mod lanes;
 pub mod random;
 pub mod script;
 pub mod twin;
+pub mod twin_cross;

@@ -27,6 +27,7 @@ pub fn market() -> Market {
         sessions: (0..4).map(session).collect(),
         matchers: 1,
         orders_max: 1_000,
+        trades_kept: 1_024,
     }
 }
 

@@ -22,6 +22,8 @@ pub struct TwinOrder {
     pub display: Display,
     pub executed: u32,
     pub removed: u32,
+    /// It waits for a cross.
+    pub waits: bool,
     pub terms: Terms,
     pub command: Command,
 }
@@ -47,7 +49,7 @@ pub struct Terms {
 }
 
 impl TwinOrder {
-    fn tag(&self) -> OrderTag {
+    pub(super) fn tag(&self) -> OrderTag {
         OrderTag {
             slot: self.slot,
             user_ref: self.command.user_ref,
@@ -57,11 +59,11 @@ impl TwinOrder {
         }
     }
 
-    fn side(&self) -> Side {
+    pub(super) fn side(&self) -> Side {
         self.command.side.side()
     }
 
-    fn is_shown(&self) -> bool {
+    pub(super) fn is_shown(&self) -> bool {
         self.display != Display::Hidden
     }
 
@@ -77,7 +79,7 @@ impl TwinOrder {
     }
 
     /// Takes shares off that do not trade: first those that do not show. Gives how many of them showed.
-    fn lose(&mut self, lost: u32) -> u32 {
+    pub(super) fn lose(&mut self, lost: u32) -> u32 {
         let shown_before = self.shown();
         self.leaves -= lost;
         self.tip = self.tip.min(self.leaves);
@@ -104,22 +106,51 @@ impl TwinOrder {
 type Levels = BTreeMap<Price, VecDeque<TwinOrder>>;
 
 /// The two sides of a ticker and its counters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TwinBook {
+    pub(super) spec: TickerSpec,
+    pub(super) phase: Phase,
+    pub(super) last_cross: Price,
+    /// Lower and upper bound and whether orders press against one; zeros without a band.
+    pub(super) band: (Price, Price, bool),
+    /// Orders for a cross, in the order of arrival.
+    pub(super) waiting: Vec<TwinOrder>,
     bids: Levels,
     offers: Levels,
     /// Side and price of each order, by slot.
     places: BTreeMap<Slot, (Side, Price)>,
     /// Stops that have not woken.
     asleep: Vec<TwinOrder>,
-    /// Prices traded at since stops were last looked at, and the last price of all.
-    printed: Vec<Price>,
-    last: Option<Price>,
+    /// Prices traded at since stops were last looked at, the last one then among them; and the last price of all.
+    pub(super) printed: Vec<Price>,
+    pub(super) last: Option<Price>,
     references: u64,
     matches: u64,
 }
 
 impl TwinBook {
+    fn new(spec: &TickerSpec) -> TwinBook {
+        TwinBook {
+            spec: spec.clone(),
+            phase: spec.auction.phase_start,
+            last_cross: spec.reference,
+            band: (Price(0), Price(0), false),
+            waiting: Vec::new(),
+            bids: Levels::new(),
+            offers: Levels::new(),
+            places: BTreeMap::new(),
+            asleep: Vec::new(),
+            printed: Vec::new(),
+            last: None,
+            references: 0,
+            matches: 0,
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
     fn levels(&mut self, side: Side) -> &mut Levels {
         match side {
             Side::Buy => &mut self.bids,
@@ -128,7 +159,7 @@ impl TwinBook {
     }
 
     /// Prices of a side, best first.
-    fn prices(&self, side: Side) -> Vec<Price> {
+    pub(super) fn prices(&self, side: Side) -> Vec<Price> {
         match side {
             Side::Buy => self.bids.keys().rev().copied().collect(),
             Side::Sell => self.offers.keys().copied().collect(),
@@ -191,6 +222,9 @@ impl TwinBook {
     }
 
     fn find(&mut self, slot: Slot) -> Option<&mut TwinOrder> {
+        if let Some(at) = self.waiting.iter().position(|order| order.slot == slot) {
+            return self.waiting.get_mut(at);
+        }
         if let Some(at) = self.asleep.iter().position(|order| order.slot == slot) {
             return self.asleep.get_mut(at);
         }
@@ -199,11 +233,17 @@ impl TwinBook {
     }
 
     fn add(&mut self, order: TwinOrder) {
+        if order.waits {
+            return self.waiting.push(order);
+        }
         self.places.insert(order.slot, (order.side(), order.price));
         self.levels(order.side()).entry(order.price).or_default().push_back(order);
     }
 
-    fn take_out(&mut self, slot: Slot) -> TwinOrder {
+    pub(super) fn take_out(&mut self, slot: Slot) -> TwinOrder {
+        if let Some(at) = self.waiting.iter().position(|order| order.slot == slot) {
+            return self.waiting.remove(at);
+        }
         if let Some(at) = self.asleep.iter().position(|order| order.slot == slot) {
             return self.asleep.remove(at);
         }
@@ -233,9 +273,11 @@ impl TwinBook {
 #[derive(Clone, Debug)]
 pub struct Twin {
     market: Rc<Market>,
-    books: BTreeMap<TickerId, TwinBook>,
+    pub(super) books: BTreeMap<TickerId, TwinBook>,
     entered: u64,
     said: Vec<(TickerId, Event)>,
+    /// The last trades, and whether they were broken.
+    pub(super) trades: VecDeque<(Event, bool)>,
 }
 
 impl Twin {
@@ -244,10 +286,15 @@ impl Twin {
         let ours = tickers.filter(|ticker| market.tickers[ticker.index()].matcher == matcher);
         Twin {
             market: Rc::new(market.clone()),
-            books: ours.map(|ticker| (ticker, TwinBook::default())).collect(),
+            books: ours.map(|ticker| (ticker, TwinBook::new(&market.tickers[ticker.index()]))).collect(),
             entered: 0,
             said: Vec::new(),
+            trades: VecDeque::new(),
         }
+    }
+
+    pub fn has(&self, ticker: TickerId) -> bool {
+        self.books.contains_key(&ticker)
     }
 
     pub fn book(&self, ticker: TickerId) -> &TwinBook {
@@ -280,14 +327,25 @@ impl Twin {
                     Scope::All => true,
                 });
             }
-            CommandKind::DayStart => self.state(TickerId::ALL, TradingState::Trading),
+            CommandKind::DayStart => self.each(TickerId::ALL, |twin, ticker| {
+                let to = twin.books[&ticker].spec.auction.phase_start;
+                twin.change_phase(ticker, to);
+            }),
             CommandKind::DayEnd => {
                 self.cancel_all(CancelReason::Expired, |order| !order.terms.good_till_cancel);
-                self.state(TickerId::ALL, TradingState::Halted);
+                self.each(TickerId::ALL, |twin, ticker| twin.enter_phase(ticker, Phase::Closed));
             }
-            CommandKind::Tick => self.expire(record.time),
-            CommandKind::Halt => self.state(command.ticker, TradingState::Halted),
-            CommandKind::Resume => self.state(command.ticker, TradingState::Trading),
+            CommandKind::Halt | CommandKind::Resume | CommandKind::Phase => {
+                self.each(command.ticker, |twin, ticker| {
+                    let to = twin.phase_after(ticker, command);
+                    twin.change_phase(ticker, to);
+                })
+            }
+            CommandKind::Tick => {
+                self.expire(record.time);
+                self.each(TickerId::ALL, Twin::tick);
+            }
+            CommandKind::Bust => self.bust(command),
             _ => {}
         }
         for ticker in self.books.keys().copied().collect::<Vec<_>>() {
@@ -299,14 +357,15 @@ impl Twin {
         std::mem::take(&mut self.said)
     }
 
-    fn say(&mut self, ticker: TickerId, event: Event) {
+    pub(super) fn say(&mut self, ticker: TickerId, event: Event) {
         self.said.push((ticker, event));
     }
 
-    fn state(&mut self, ticker: TickerId, state: TradingState) {
+    /// Does something in one ticker or in all of them.
+    fn each(&mut self, ticker: TickerId, act: impl Fn(&mut Twin, TickerId)) {
         let concerned: Vec<_> =
             self.books.keys().copied().filter(|t| ticker == TickerId::ALL || *t == ticker).collect();
-        concerned.into_iter().for_each(|ticker| self.say(ticker, Event::State { state }));
+        concerned.into_iter().for_each(|ticker| act(self, ticker));
     }
 
     fn next_reference(&mut self, ticker: TickerId) -> OrderReference {
@@ -328,10 +387,16 @@ impl Twin {
             display: command.display,
             executed: 0,
             removed: 0,
+            waits: command.cross != b'N',
             terms: Terms::default(),
             command,
         };
-        self.step_back(&mut order, record);
+        if order.waits {
+            order.display = Display::Hidden;
+        } else {
+            order.price = self.in_band(&order, record);
+            self.step_back(&mut order, record);
+        }
         order.reference = self.next_reference(command.ticker);
         let event = Event::Accepted {
             order: order.tag(),
@@ -340,6 +405,9 @@ impl Twin {
             price: order.price,
         };
         self.say(command.ticker, event);
+        if order.waits {
+            return self.rest(order, false);
+        }
         self.fit(&mut order, record);
         let stays = Self::stays(&order, record);
         self.act(order, stays, true);
@@ -351,8 +419,10 @@ impl Twin {
         let stops = record.command.has_tag(31) || order.terms.stop.is_some();
         let book = &self.books[&order.command.ticker];
         let other = order.side().opposite();
-        if order.command.post_only != 2 || stops || order.price == Price::MARKET || !book.crosses(other, order.price.0)
-        {
+        if order.command.post_only != 2 || stops || order.price == Price::MARKET {
+            return;
+        }
+        if !book.crosses(other, self.limit(order)) {
             return;
         }
         let best = book.prices(other)[0].0;
@@ -407,11 +477,12 @@ impl Twin {
     fn act(&mut self, mut order: TwinOrder, stays: bool, tell_rest: bool) {
         if let Some(stop) = order.terms.stop {
             let book = self.books.get_mut(&order.command.ticker).unwrap();
-            if !book.has_reached(order.side(), stop) {
+            if !book.phase.matches() || !book.has_reached(order.side(), stop) {
                 return book.asleep.push(order);
             }
             self.say_triggered(&order);
             order.terms.stop = None;
+            order.price = self.bounded(&order);
         }
         self.trade(order, stays, tell_rest);
     }
@@ -428,15 +499,18 @@ impl Twin {
     }
 
     /// After a record's own matching: stops that its trades reached, one after the other.
-    fn wake_stops(&mut self, ticker: TickerId) {
-        while let Some(mut order) = self.books[&ticker].due() {
+    pub(super) fn wake_stops(&mut self, ticker: TickerId) {
+        while self.books[&ticker].phase.matches() {
+            let Some(mut order) = self.books[&ticker].due() else { break };
             self.books.get_mut(&ticker).unwrap().take_out(order.slot);
             self.say_triggered(&order);
             order.terms.stop = None;
+            order.price = self.bounded(&order);
             let stays = order.price != Price::MARKET && !order.terms.immediate;
             self.trade(order, stays, true);
         }
-        self.books.get_mut(&ticker).unwrap().printed.clear();
+        let book = self.books.get_mut(&ticker).unwrap();
+        book.printed = book.last.into_iter().collect();
     }
 
     /// Time has passed: orders whose end has come leave, in the order of their ends.
@@ -448,14 +522,30 @@ impl Twin {
     }
 
     fn all_orders(&self) -> Vec<TwinOrder> {
-        let all = |book: &TwinBook| [book.orders(Side::Buy), book.orders(Side::Sell), book.asleep.clone()].concat();
+        let all = |book: &TwinBook| {
+            [book.orders(Side::Buy), book.orders(Side::Sell), book.asleep.clone(), book.waiting.clone()].concat()
+        };
         self.books.values().flat_map(all).collect()
+    }
+
+    /// How far the order reaches: the band bounds it, and while the ticker does not match nothing is within it.
+    fn limit(&self, order: &TwinOrder) -> u32 {
+        let book = &self.books[&order.command.ticker];
+        let limit = if order.price == Price::MARKET { order.terms.limit } else { order.price.0 };
+        let (lower, upper, _) = book.band;
+        match order.side() {
+            Side::Buy if !book.phase.matches() => 0,
+            Side::Sell if !book.phase.matches() => u32::MAX,
+            _ if upper == Price(0) => limit,
+            Side::Buy => limit.min(upper.0),
+            Side::Sell => limit.max(lower.0),
+        }
     }
 
     /// The incoming order trades as far as it can; the rest rests or is cancelled.
     fn trade(&mut self, mut order: TwinOrder, stays: bool, tell_rest: bool) {
         let (ticker, other) = (order.command.ticker, order.side().opposite());
-        let limit = if order.price == Price::MARKET { order.terms.limit } else { order.price.0 };
+        let limit = self.limit(&order);
         if order.command.post_only != 0 && self.books[&ticker].crosses(other, limit) {
             return self.cancel_incoming(order, CancelReason::PostOnly);
         }
@@ -525,7 +615,7 @@ impl Twin {
         self.books.get_mut(&ticker).unwrap().add(order);
     }
 
-    fn is_own(&self, incoming: &TwinOrder, resting: &TwinOrder) -> bool {
+    pub(super) fn is_own(&self, incoming: &TwinOrder, resting: &TwinOrder) -> bool {
         let rule = incoming.command.self_match;
         let firm = |order: &TwinOrder| self.market.accounts[order.command.account.index()].firm;
         let same_account = incoming.command.account == resting.command.account;
@@ -550,7 +640,7 @@ impl Twin {
     }
 
     /// Writes a changed resting order back where it was, or takes it out when nothing is left.
-    fn store(&mut self, order: &TwinOrder) {
+    pub(super) fn store(&mut self, order: &TwinOrder) {
         let book = self.books.get_mut(&order.command.ticker).unwrap();
         if order.leaves == 0 {
             book.take_out(order.slot);
@@ -568,11 +658,8 @@ impl Twin {
         }
         incoming.tip = incoming.leaves;
         resting.tip -= quantity;
-        let book = self.books.get_mut(&ticker).unwrap();
-        book.matches += 1;
-        book.printed.push(resting.price);
-        book.last = Some(resting.price);
-        let match_number = MatchNumber((book.matches << 16) + u64::from(ticker.0) + 1);
+        self.print(ticker, resting.price);
+        let match_number = self.next_match(ticker);
         self.store(&resting);
         let event = Event::Filled {
             resting: resting.tag(),
@@ -587,14 +674,34 @@ impl Twin {
             displayed: resting.is_shown(),
             liquidity: liquidity(&resting),
         };
+        self.keep(event);
         self.say(ticker, event);
         if resting.tip == 0 && resting.leaves > 0 {
             self.show_next_part(resting);
         }
     }
 
+    pub(super) fn print(&mut self, ticker: TickerId, price: Price) {
+        let book = self.books.get_mut(&ticker).unwrap();
+        book.printed.push(price);
+        book.last = Some(price);
+    }
+
+    pub(super) fn keep(&mut self, trade: Event) {
+        self.trades.push_back((trade, false));
+        if self.trades.len() > self.market.trades_kept as usize {
+            self.trades.pop_front();
+        }
+    }
+
+    pub(super) fn next_match(&mut self, ticker: TickerId) -> MatchNumber {
+        let book = self.books.get_mut(&ticker).unwrap();
+        book.matches += 1;
+        MatchNumber((book.matches << 16) + u64::from(ticker.0) + 1)
+    }
+
     /// The part of a reserve order that showed is gone: the next one goes to the end of the queue.
-    fn show_next_part(&mut self, mut order: TwinOrder) {
+    pub(super) fn show_next_part(&mut self, mut order: TwinOrder) {
         let ticker = order.command.ticker;
         let old_reference = order.reference;
         order.tip = order.refill(self.market.tickers[ticker.index()].lot.0);
@@ -681,7 +788,7 @@ impl Twin {
     }
 
     /// The order leaves with all it has.
-    fn end(&mut self, order: &TwinOrder, reason: CancelReason) {
+    pub(super) fn end(&mut self, order: &TwinOrder, reason: CancelReason) {
         let mut ended = order.clone();
         let shown = ended.lose(order.leaves);
         self.store(&ended);
@@ -754,7 +861,7 @@ impl Twin {
         new.leaves = command.quantity.0 - used;
         new.tip = new.leaves;
         new.price = command.price;
-        new.display = command.display;
+        new.display = if old.waits { Display::Hidden } else { command.display };
         new.command.user_ref = command.user_ref;
         new.command.post_only = match (command.has_tag(12), command.post_only, old.command.post_only) {
             (true, 0, _) | (false, _, 0) => 0,
@@ -771,12 +878,16 @@ impl Twin {
         if command.has_tag(30) {
             new.command.self_match_group = command.self_match_group;
         }
-        self.step_back(&mut new, record);
+        if !old.waits {
+            new.price = self.in_band(&new, record);
+            self.step_back(&mut new, record);
+        }
         new.reference = self.next_reference(ticker);
-        self.fit(&mut new, record);
-        let limit = if new.price == Price::MARKET { new.terms.limit } else { new.price.0 };
-        let crosses = self.books[&ticker].crosses(new.side().opposite(), limit);
-        let rests = Self::stays(&new, record) && !crosses && new.terms.stop.is_none();
+        if !old.waits {
+            self.fit(&mut new, record);
+        }
+        let crosses = self.books[&ticker].crosses(new.side().opposite(), self.limit(&new));
+        let rests = old.waits || Self::stays(&new, record) && !crosses && new.terms.stop.is_none();
         let event = Event::Replaced {
             order: new.tag(),
             original: old.command.user_ref,
@@ -794,12 +905,15 @@ impl Twin {
             rests,
         };
         self.say(ticker, event);
+        if old.waits {
+            return self.rest(new, false);
+        }
         let stays = Self::stays(&new, record);
         self.act(new, stays, !rests);
     }
 
     /// Cancels what `takes` accepts: session by session, oldest first.
-    fn cancel_all(&mut self, reason: CancelReason, takes: impl Fn(&TwinOrder) -> bool) {
+    pub(super) fn cancel_all(&mut self, reason: CancelReason, takes: impl Fn(&TwinOrder) -> bool) {
         let mut orders = self.all_orders();
         orders.retain(takes);
         orders.sort_by_key(|order| (order.command.session, order.entered));

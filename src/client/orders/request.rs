@@ -2,7 +2,7 @@
 //! session gives.
 
 use crate::types::order::{Display, SideCode, TimeInForce};
-use crate::types::{ClientOrderId, Price, Quantity, Symbol, UserRef};
+use crate::types::{ClientOrderId, CrossKind, Price, Quantity, Symbol, UserRef};
 use crate::wire::ouch::inbound::{EnterOrder, ReplaceOrder};
 use crate::wire::ouch::{Tags, price_to_wire};
 
@@ -23,6 +23,8 @@ pub struct NewOrder {
     pub display: Display,
     /// Letter: A agency, P principal, R riskless, O other.
     pub capacity: u8,
+    /// Only for this cross; none is for continuous trading and whatever cross comes while the order rests.
+    pub cross: Option<CrossKind>,
     /// Free text, echoed.
     pub client_order_id: ClientOrderId,
     /// Options, the channel among them.
@@ -40,6 +42,7 @@ impl NewOrder {
             time_in_force: TimeInForce::Day,
             display: Display::Anonymous,
             capacity: b'P',
+            cross: None,
             client_order_id: ClientOrderId::BLANK,
             tags: Tags::NONE,
         }
@@ -49,6 +52,20 @@ impl NewOrder {
     #[must_use]
     pub const fn immediate(mut self) -> NewOrder {
         self.time_in_force = TimeInForce::ImmediateOrCancel;
+        self
+    }
+
+    /// The same order, for one cross only. At the market it takes the price the cross finds.
+    #[must_use]
+    pub const fn on(mut self, cross: CrossKind) -> NewOrder {
+        self.cross = Some(cross);
+        self
+    }
+
+    /// The same order, trading in its cross only with what the other side has too much.
+    #[must_use]
+    pub fn imbalance_only(mut self) -> NewOrder {
+        self.tags = self.tags.with_handle_inst(b'I');
         self
     }
 
@@ -94,7 +111,7 @@ impl NewOrder {
             display: self.display.letter(),
             capacity: self.capacity,
             sweep: b'N',
-            cross: b'N',
+            cross: self.cross.map_or(b'N', CrossKind::letter),
             client_order_id: self.client_order_id,
             tags: options_of(self.time_in_force, self.tags),
         }

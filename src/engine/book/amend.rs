@@ -37,6 +37,11 @@ impl Shard {
         let stop = self.lift(before).filter(|_| command.stop_at().is_none()).or(command.stop_at());
         let mut order = *before;
         change(&mut order, command);
+        if stop.is_none() {
+            order.price = reach.price;
+        } else {
+            reach.rank = self.books[ticker.index()].scale.rank(side, command.price);
+        }
         order.leaves = Quantity(command.quantity.0 - before.executed.0 - before.removed.0);
         order.special.set(Special::ASLEEP, false);
         let book = &mut self.books[ticker.index()];
@@ -55,7 +60,7 @@ impl Shard {
             return Progress::Done;
         }
         if let Some(stop) = stop {
-            if !self.books[ticker.index()].has_reached(side, stop) {
+            if !self.books[ticker.index()].wakes_at(side, stop) {
                 self.sleep(&order, stop, false);
                 return Progress::Done;
             }
@@ -73,6 +78,9 @@ impl Shard {
             return Some(self.rouse(order));
         }
         let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        if order.special.has(Special::RESERVE) {
+            ladder.bring_out(order.rank, self.specials.beside[order.tag.slot.index()].reserve.0);
+        }
         ladder.unlink(&mut self.arena.chains, order.place(), order.tag.slot);
         None
     }

@@ -13,7 +13,7 @@
 //! random, and would be guessed wrong often.
 
 use super::beside::Special;
-use super::order::Order;
+use super::order::{CONTINUOUS, Order};
 use crate::types::{
     AccountId, Channel, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, SessionId, SideCode, Slot,
     TickerId, UserRef,
@@ -209,15 +209,18 @@ impl Arena {
     }
 }
 
+/// The name of no order.
+pub(super) const NOBODY: OrderTag = OrderTag {
+    slot: Slot::NONE,
+    user_ref: UserRef(0),
+    session: SessionId::VENUE,
+    account: AccountId::NONE,
+    channel: Channel::NONE,
+};
+
 /// A free entry.
 const FREE: Order = Order {
-    tag: OrderTag {
-        slot: Slot::NONE,
-        user_ref: UserRef(0),
-        session: SessionId::VENUE,
-        account: AccountId::NONE,
-        channel: Channel::NONE,
-    },
+    tag: NOBODY,
     reference: OrderReference(0),
     price: Price(0),
     rank: 0,
@@ -232,4 +235,6 @@ const FREE: Order = Order {
     display: Display::Anonymous,
     post_only: 0,
     special: Special::NONE,
+    shelf: CONTINUOUS,
+    queue: 0,
 };

@@ -252,12 +252,13 @@ impl Shard {
             let unseen = off.min(*reserve);
             *reserve = reserve.less(unseen);
             off = off.less(unseen);
+            books[order.ticker.index()].sides[order.ladder()].bring_out(order.rank, unseen.0);
         }
         order.leaves = order.leaves.less(off);
-        if order.special.has(Special::ASLEEP) || !order.is_shown() {
+        if order.special.has(Special::ASLEEP) {
             return Quantity(0);
         }
-        books[order.ticker.index()].sides[order.side().index()].reduce(order.rank, true, off.0);
-        off
+        books[order.ticker.index()].sides[order.ladder()].reduce(order.rank, order.place().shown, off.0);
+        if order.is_shown() { off } else { Quantity(0) }
     }
 }

@@ -5,9 +5,10 @@
 
 use super::beside::Special;
 use super::events::{Events, Progress};
+use super::noii::TickWalk;
 use super::order::Order;
-use super::shard::{Shard, Work, nothing};
-use crate::types::{CancelReason, Command, Nanos, TickerId, TimeInForce};
+use super::shard::{Shard, Work};
+use crate::types::{CancelReason, Command, Nanos, TimeInForce};
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
@@ -44,7 +45,7 @@ impl Shard {
         self.specials.expiries.remove(&mut self.expiries, order.tag.slot);
     }
 
-    /// Time has passed: takes out what has ended by now, as far as the buffer reaches.
+    /// Time has passed: takes out what has ended by now, as far as the buffer reaches; then the books tell how they stand.
     pub(super) fn expire(&mut self, now: Nanos, mut spoke: bool, out: &mut Events) -> Progress {
         while let Some(slot) = self.specials.expiries.first(&self.expiries) {
             if self.specials.expiries.key(slot).0 > now.0 {
@@ -57,6 +58,6 @@ impl Shard {
             self.cancel_whole(slot, CancelReason::Expired, out);
             spoke = true;
         }
-        if spoke { Progress::Done } else { nothing(TickerId::ALL, out) }
+        self.tick(TickWalk::after(spoke), out)
     }
 }

@@ -26,31 +26,30 @@ const _: () = assert!(TICKS_MAX <= RANKS_MAX, "one ticker may use all ticks of i
 struct Level {
     /// The displayed queue, which trades first, and the hidden one.
     queues: [List; 2],
-    /// Open shares of the displayed queue: 64 bits, because millions of orders of 999,999 shares may rest at a price.
-    shown_quantity: u64,
-    /// Orders in the displayed queue.
-    shown_count: u32,
+    /// Open shares of each queue, those that reserve orders keep back with the second, so that a cross need not look at orders to find its price: 64 bits, because millions
+    /// of orders of 999,999 shares may rest at a price.
+    open: [u64; 2],
 }
 
 const _: () = assert!(size_of::<Level>() == LEVEL_BYTES);
 
 impl Level {
-    const EMPTY: Level = Level { queues: [List::EMPTY; 2], shown_quantity: 0, shown_count: 0 };
+    const EMPTY: Level = Level { queues: [List::EMPTY; 2], open: [0; 2] };
 
     /// The queue an order is about to join, its shares counted.
     #[inline(always)]
     fn joined(&mut self, place: Place) -> &mut List {
-        self.shown_quantity += if place.shown { u64::from(place.open) } else { 0 };
-        self.shown_count += u32::from(place.shown);
-        &mut self.queues[usize::from(!place.shown)]
+        let queue = usize::from(!place.shown);
+        self.open[queue] += u64::from(place.open);
+        &mut self.queues[queue]
     }
 
     /// The queue an order is about to leave, its shares no longer counted.
     #[inline(always)]
     fn left(&mut self, place: Place) -> &mut List {
-        self.shown_quantity -= if place.shown { u64::from(place.open) } else { 0 };
-        self.shown_count -= u32::from(place.shown);
-        &mut self.queues[usize::from(!place.shown)]
+        let queue = usize::from(!place.shown);
+        self.open[queue] -= u64::from(place.open);
+        &mut self.queues[queue]
     }
 
     #[inline]
@@ -71,13 +70,6 @@ pub(super) struct Place {
     pub rank: Rank,
     pub shown: bool,
     pub open: u32,
-}
-
-/// What a level shows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct LevelView {
-    pub shown_quantity: u64,
-    pub shown_count: u32,
 }
 
 /// The levels of a side.
@@ -111,10 +103,16 @@ impl Ladder {
         self.occupied.at_or_after(rank)
     }
 
-    /// What the level shows.
-    pub fn view(&self, rank: Rank) -> LevelView {
-        let level = &self.levels[rank as usize];
-        LevelView { shown_quantity: level.shown_quantity, shown_count: level.shown_count }
+    /// Open shares of the level's first and second queue.
+    #[inline]
+    pub fn open_at(&self, rank: Rank) -> [u64; 2] {
+        self.levels[rank as usize].open
+    }
+
+    /// The first order of one of the level's queues.
+    #[inline]
+    pub fn head(&self, rank: Rank, queue: usize) -> Slot {
+        self.levels[rank as usize].queues[queue].head.slot()
     }
 
     /// The order that trades next. The side is not empty.
@@ -132,7 +130,7 @@ impl Ladder {
     /// The order that trades after this one at the same price, or [`Slot::NONE`].
     pub fn after(&self, arena: &Arena, order: &Order) -> Slot {
         let next = arena.chains.of(Node::of(order.tag.slot)).next;
-        let last_shown = next.is_none() && order.is_shown();
+        let last_shown = next.is_none() && order.place().shown;
         if last_shown { self.levels[order.rank as usize].queues[1].head.slot() } else { next.slot() }
     }
 
@@ -206,9 +204,21 @@ impl Ladder {
         }
     }
 
-    /// Takes `taken` shares off what the level shows; the order keeps its place.
+    /// Counts shares that a reserve order of the level does not show: with those of the hidden queue.
+    #[inline]
+    pub fn keep_back(&mut self, rank: Rank, shares: u32) {
+        self.levels[rank as usize].open[1] += u64::from(shares);
+    }
+
+    /// Such shares now show, or leave.
+    #[inline]
+    pub fn bring_out(&mut self, rank: Rank, shares: u32) {
+        self.levels[rank as usize].open[1] -= u64::from(shares);
+    }
+
+    /// Takes `taken` shares off a queue of the level; the order keeps its place.
     #[inline]
     pub fn reduce(&mut self, rank: Rank, shown: bool, taken: u32) {
-        self.levels[rank as usize].shown_quantity -= if shown { u64::from(taken) } else { 0 };
+        self.levels[rank as usize].open[usize::from(!shown)] -= u64::from(taken);
     }
 }

@@ -1,4 +1,4 @@
-//! Requests that concern many orders or tickers: mass cancel, lost session, kill switch, day, halt. Warm.
+//! Requests that concern many orders or tickers: mass cancel, lost session, kill switch, end of day. Warm.
 //!
 //! A walk visits sessions in the order of their index, and the orders of each oldest first. It stops when the buffer is
 //! full or after [`LOOKS_MAX`] orders, so that a filter which matches little cannot hold the thread for long.
@@ -7,8 +7,9 @@ use super::arena::Node;
 use super::beside::Special;
 use super::events::{Events, Progress};
 use super::order::Order;
+use super::phases::PhaseWalk;
 use super::shard::{Owner, Shard, Work, nothing};
-use crate::types::{AccountId, CancelReason, Command, Event, Firm, Scope, SessionId, SideCode, TickerId, TradingState};
+use crate::types::{AccountId, CancelReason, Command, Firm, Scope, SessionId, SideCode, TickerId};
 
 /// Orders or sessions looked at in one call: about ten microseconds when none is in the cache.
 const LOOKS_MAX: usize = 128;
@@ -119,22 +120,6 @@ impl Walk {
     }
 }
 
-/// A change of trading state under way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StateWalk {
-    ticker: TickerId,
-    state: TradingState,
-    next: u16,
-    spoke: bool,
-}
-
-impl StateWalk {
-    /// For one ticker or all.
-    pub fn new(ticker: TickerId, state: TradingState) -> StateWalk {
-        StateWalk { ticker, state, next: 0, spoke: false }
-    }
-}
-
 impl Shard {
     /// Cancels the walk's orders as far as this turn reaches.
     pub(super) fn walk(&mut self, mut walk: Walk, out: &mut Events) -> Progress {
@@ -153,8 +138,7 @@ impl Shard {
                 }
                 walk.session += 1;
             } else if walk.ends_day {
-                let halt = StateWalk::new(TickerId::ALL, TradingState::Halted);
-                self.work = Work::State(StateWalk { spoke: walk.spoke, ..halt });
+                self.work = Work::Phases(PhaseWalk::end(walk.spoke));
                 return Progress::More;
             } else {
                 return if walk.spoke { Progress::Done } else { nothing(walk.ticker, out) };
@@ -162,24 +146,6 @@ impl Shard {
         }
         self.work = Work::Cancel(walk);
         Progress::More
-    }
-
-    /// Sets and tells the state of the walk's tickers as far as the buffer reaches.
-    pub(super) fn states(&mut self, mut walk: StateWalk, out: &mut Events) -> Progress {
-        while let Some(book) = self.books.get_mut(walk.next as usize) {
-            let ticker = TickerId(walk.next);
-            if book.ours && (walk.ticker == TickerId::ALL || walk.ticker == ticker) {
-                if out.room() == 0 {
-                    self.work = Work::State(walk);
-                    return Progress::More;
-                }
-                book.state = walk.state;
-                out.push(ticker, Event::State { state: walk.state });
-                walk.spoke = true;
-            }
-            walk.next += 1;
-        }
-        if walk.spoke { Progress::Done } else { nothing(walk.ticker, out) }
     }
 }
 

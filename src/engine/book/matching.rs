@@ -14,6 +14,7 @@ use super::order::Order;
 use super::self_match::is_own;
 use super::shard::{Book, Shard, Work};
 use super::stops::triggered;
+use super::tape::Trade;
 use crate::types::{CancelReason, Event, Liquidity, Price, Quantity, Sequenced, Side, Slot, TimeInForce};
 
 /// A post-only order that steps back instead of leaving, as a command says it.
@@ -50,6 +51,8 @@ enum Met {
 /// How far an order reaches.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
+    /// Its limit: that of the request, or the bound of the price band.
+    pub price: Price,
     /// Rank of its limit on its own side.
     pub rank: Rank,
     /// First rank of the other side that is too dear.
@@ -87,8 +90,10 @@ impl Shard {
         let rank = book.scale.rank(side, command.price);
         let ticks = book.scale.ticks();
         let crosses = book.side(side.opposite()).best() < ticks.wrapping_sub(rank);
-        // A market order's rank is off the ladder.
-        if rank >= ticks || crosses || !is_plain_day(command) {
+        let lane = book.reaches.lanes[side.index()];
+        // Off the lane: a market order, or a limit beyond the price band.
+        let straight = rank.wrapping_sub(lane.first) < lane.span;
+        if !straight || crosses || command.is_cross() || !is_plain_day(command) {
             return self.enter_taker(record, out);
         }
         let reference = book.numbers.next_reference();
@@ -109,16 +114,19 @@ impl Shard {
     /// A new order that trades, may not stay, or is not plain.
     #[inline(never)]
     fn enter_taker(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
-        let (command, slot) = (&record.command, record.verdict.slot);
+        let (command, slot, side) = (&record.command, record.verdict.slot, record.command.side.side());
+        if command.is_cross() {
+            return self.enter_cross(record, out);
+        }
         if is_special(command) || command.post_only == POST_ONLY_REPRICED {
             return self.enter_special(record, out);
         }
         let book = &mut self.books[command.ticker.index()];
-        let Reach { rank, walk_end, stays, .. } = book.reach(command.side.side(), record);
+        let Reach { price, rank, walk_end, stays, .. } = book.reach(side, record, true);
         let reference = book.numbers.next_reference();
-        let (order, price, quantity) = (Order::tag_of(command, slot), command.price, command.quantity);
+        let (order, quantity) = (Order::tag_of(command, slot), command.quantity);
         out.push(command.ticker, Event::Accepted { order, reference, quantity, price });
-        let order = Order::entered(command, slot, reference, rank);
+        let order = Order { price, ..Order::entered(command, slot, reference, rank) };
         // An order that may rest and has a least quantity is special.
         let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
         let least = if immediate { command.min_quantity } else { Quantity(0) };
@@ -132,10 +140,11 @@ impl Shard {
     fn enter_special(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
         let (command, slot, side) = (&record.command, record.verdict.slot, record.command.side.side());
         let book = &mut self.books[command.ticker.index()];
-        let mut reach = book.reach(side, record);
         let stop = command.stop_at();
+        let mut reach = book.reach(side, record, stop.is_none());
         let steps_back = command.post_only == POST_ONLY_REPRICED && stop.is_none();
-        let price = if steps_back { book.step_back(side, &mut reach, command.price) } else { command.price };
+        let limit = reach.price;
+        let price = if steps_back { book.step_back(side, &mut reach, limit) } else { limit };
         let reference = book.numbers.next_reference();
         let mut order = Order { price, ..Order::entered(command, slot, reference, reach.rank) };
         let quantity = command.quantity;
@@ -149,7 +158,7 @@ impl Shard {
         }
         let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: false };
         if let Some(stop) = stop {
-            if !self.books[command.ticker.index()].has_reached(side, stop) {
+            if !self.books[command.ticker.index()].wakes_at(side, stop) {
                 self.sleep(&order, stop, true);
                 return Progress::Done;
             }
@@ -203,7 +212,7 @@ impl Shard {
 
     /// Fills the taker from the best resting orders, one after the other, until something else is to be done.
     fn fill(&mut self, taker: &mut Taker, out: &mut Events) -> Met {
-        let Shard { arena: Arena { orders, chains, sessions }, books, firms, .. } = self;
+        let Shard { arena: Arena { orders, chains, sessions }, books, firms, tape, .. } = self;
         let resting_side = taker.order.side().opposite();
         let book = &mut books[taker.order.ticker.index()];
         let ladder = &mut book.sides[resting_side.index()];
@@ -223,18 +232,21 @@ impl Shard {
             let quantity = taker.order.leaves.min(resting.leaves);
             taker.order.execute(quantity);
             resting.execute(quantity);
+            let match_number = book.numbers.next_match();
+            let liquidity = if shown { Liquidity::Added } else { Liquidity::AddedHidden };
+            tape.push(Trade::filled(&taker.order, resting, match_number, quantity, liquidity));
             let event = Event::Filled {
                 resting: resting.tag,
                 incoming: taker.order.tag,
                 reference: resting.reference,
-                match_number: book.numbers.next_match(),
+                match_number,
                 price: resting.price,
                 quantity,
                 resting_leaves: resting.leaves,
                 incoming_leaves: taker.order.leaves,
                 resting_side,
                 displayed: shown,
-                liquidity: if shown { Liquidity::Added } else { Liquidity::AddedHidden },
+                liquidity,
             };
             out.push(taker.order.ticker, event);
             book.trades.note(resting.price);
@@ -264,18 +276,20 @@ impl Shard {
         taker.order.execute(quantity);
         let book = &mut self.books[taker.order.ticker.index()];
         let open = self.specials.open(&resting);
+        let (match_number, liquidity) = (book.numbers.next_match(), liquidity_of(&resting));
+        self.tape.push(Trade::filled(&taker.order, &resting, match_number, quantity, liquidity));
         let event = Event::Filled {
             resting: resting.tag,
             incoming: taker.order.tag,
             reference: resting.reference,
-            match_number: book.numbers.next_match(),
+            match_number,
             price: resting.price,
             quantity,
             resting_leaves: open.less(quantity),
             incoming_leaves: taker.order.leaves,
             resting_side: resting.side(),
             displayed: resting.is_shown(),
-            liquidity: liquidity_of(&resting),
+            liquidity,
         };
         out.push(taker.order.ticker, event);
         book.trades.note(resting.price);
@@ -292,7 +306,7 @@ impl Shard {
     }
 
     /// The shown part of a reserve order is used up: the next part goes to the end of the queue under a number of its own.
-    fn refill(&mut self, slot: Slot, out: &mut Events) {
+    pub(super) fn refill(&mut self, slot: Slot, out: &mut Events) {
         let Shard { arena: Arena { orders, chains, .. }, specials, books, .. } = self;
         let (order, beside) = (&mut orders[slot.index()], &mut specials.beside[slot.index()]);
         let book = &mut books[order.ticker.index()];
@@ -300,6 +314,7 @@ impl Shard {
         ladder.unlink(chains, order.place(), slot);
         let old_reference = order.reference;
         order.leaves = beside.refill(old_reference, book.lot.0);
+        ladder.bring_out(order.rank, order.leaves.0);
         beside.reserve = beside.reserve.less(order.leaves);
         beside.refills += 1;
         order.reference = book.numbers.next_reference();
@@ -353,6 +368,9 @@ impl Shard {
         }
         let (order, slot) = (&taker.order, taker.order.tag.slot);
         let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        if order.special.has(Special::RESERVE) {
+            ladder.keep_back(order.rank, self.specials.beside[slot.index()].reserve.0);
+        }
         let Arena { orders, chains, sessions } = &mut self.arena;
         let entry = &mut orders[slot.index()];
         if taker.replaced {

@@ -15,18 +15,24 @@
 //! best level is always the lowest rank, a sweep always walks up, and matching needs no branch on the side, which the
 //! processor could not predict.
 //!
+//! **Auctions.** While a ticker does not match, both sides may have orders at one price: that is why each side has its own
+//! ladder although continuous trading never uses a tick on both. Orders for a cross stand on a second pair ([`cross_orders`]);
+//! a change of phase ([`phases`]) finds the one price ([`uncross`]) and trades at it ([`cross`]).
+//!
 //! **Bounded turns.** A record may cause any number of events (a sweep, a mass cancel). `execute` fills its buffer, answers
 //! [`Progress::More`], and `resume` goes on from there. No other record may come between.
 //!
 //! **Orders that are not plain.** A mark in the order's line sends the frequent paths into cold calls; what such an order has
 //! beside its line stands in a table by slot ([`beside`]). Reserve orders keep what they do not show there and refill where
 //! [`matching`] sees their shown part end; least quantities are kept in [`least`]; stops sleep in trees by their price
-//! ([`stops`]) and orders with an end in one by time ([`expiry`]), both made of nodes by slot ([`waiting`]). An auction needs
-//! both sides at one price: that is why each side has its own ladder although continuous trading never uses a tick on both.
+//! ([`stops`]) and orders with an end in one by time ([`expiry`]), both made of nodes by slot ([`waiting`]).
 
 mod amend;
 mod arena;
+mod bands;
 mod beside;
+mod cross;
+mod cross_orders;
 mod events;
 mod expiry;
 mod ladder;
@@ -34,13 +40,17 @@ mod least;
 mod lookahead;
 mod mass;
 mod matching;
+mod noii;
 mod occupancy;
 mod order;
+mod phases;
 mod requests;
 mod scale;
 mod self_match;
 mod shard;
 mod stops;
+mod tape;
+mod uncross;
 mod view;
 mod waiting;
 

@@ -39,7 +39,16 @@ pub(super) struct Order {
     /// As in the command: 0 may take, 1 may not, 2 steps back instead.
     pub post_only: u8,
     pub special: Special,
+    /// Which pair of ladders it stands on: [`CONTINUOUS`] or [`FOR_CROSS`].
+    pub shelf: u8,
+    /// Which queue of its level: 0 before 1.
+    pub queue: u8,
 }
+
+/// The ladders of continuous trading.
+pub(super) const CONTINUOUS: u8 = 0;
+/// The ladders of orders for a cross.
+pub(super) const FOR_CROSS: u8 = 2;
 
 const _: () = assert!(size_of::<Order>() == 64 && align_of::<Order>() == 64, "an order is one cache line");
 
@@ -63,6 +72,8 @@ impl Order {
             display: command.display,
             post_only: command.post_only,
             special: Special::NONE,
+            shelf: CONTINUOUS,
+            queue: u8::from(!command.display.is_shown()),
         }
     }
 
@@ -86,7 +97,14 @@ impl Order {
     /// Where it stands.
     #[inline]
     pub fn place(&self) -> Place {
-        Place { rank: self.rank, shown: self.is_shown(), open: self.leaves.0 }
+        Place { rank: self.rank, shown: self.queue == 0, open: self.leaves.0 }
+    }
+
+    /// Which of its book's ladders it stands on.
+    #[inline]
+    pub fn ladder(&self) -> usize {
+        // Two bits, so that the compiler sees it cannot leave the four ladders.
+        (self.side().index() + usize::from(self.shelf)) & 3
     }
 
     /// Shares that show, of an order that does not sleep.

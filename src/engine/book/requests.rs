@@ -6,7 +6,7 @@
 use super::arena::Arena;
 use super::beside::{Special, is_plain_day};
 use super::events::{Events, Progress};
-use super::order::Order;
+use super::order::{CONTINUOUS, Order};
 use super::shard::{Shard, nothing};
 use crate::types::{CancelReason, Command, Event, Quantity, Sequenced, Slot};
 
@@ -58,7 +58,7 @@ impl Shard {
         if order.special.needs_care() {
             return self.cancel_special(slot, reason, out);
         }
-        let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
         ladder.leave(chains, &mut sessions[order.tag.session.index()], order.place(), slot);
         out.push(order.ticker, canceled(order, order.leaves, Quantity(0), order.shown_plain(), reason));
         order.leaves = Quantity(0);
@@ -123,10 +123,13 @@ impl Shard {
             return Progress::Done;
         }
         let before = *old;
+        if before.shelf != CONTINUOUS {
+            return self.replace_cross(&before, command, out);
+        }
         let side = before.side();
         let Arena { orders, chains, .. } = &mut self.arena;
         let book = &mut self.books[before.ticker.index()];
-        let reach = book.reach(side, record);
+        let reach = book.reach(side, record, true);
         if !reach.rests || before.special != Special::NONE || !is_plain_day(command) {
             return self.replace_special(record, &before, reach, out);
         }
@@ -134,6 +137,7 @@ impl Shard {
         ladder.unlink(chains, before.place(), slot);
         let order = &mut orders[slot.index()];
         change(order, command);
+        order.price = reach.price;
         order.leaves = Quantity(command.quantity.0 - used);
         order.reference = book.numbers.next_reference();
         order.rank = reach.rank;
@@ -153,15 +157,18 @@ impl Shard {
             return self.arena.end(order.tag.slot);
         }
         let Arena { orders, chains, sessions } = &mut self.arena;
-        let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
+        let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
+        if order.special.has(Special::RESERVE) {
+            ladder.bring_out(order.rank, self.specials.beside[order.tag.slot.index()].reserve.0);
+        }
         ladder.leave(chains, &mut sessions[order.tag.session.index()], order.place(), order.tag.slot);
         orders[order.tag.slot.index()].leaves = Quantity(0);
     }
 
     /// Takes shares of a resting order off its level.
     pub(super) fn reduce_level(&mut self, order: &Order, taken: Quantity) {
-        let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];
-        ladder.reduce(order.rank, order.is_shown(), taken.0);
+        let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
+        ladder.reduce(order.rank, order.place().shown, taken.0);
     }
 }
 
@@ -171,6 +178,7 @@ pub(super) fn change(order: &mut Order, command: &Command) {
     order.tag.user_ref = command.user_ref;
     order.price = command.price;
     order.display = command.display;
+    order.queue = if order.shelf == CONTINUOUS { u8::from(!command.display.is_shown()) } else { order.queue };
     // Most carry none of them.
     if command.tags & TAGS_KEPT == 0 {
         return;

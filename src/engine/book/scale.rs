@@ -83,6 +83,35 @@ impl Scale {
         reach.map_or(0, |reach| self.in_ticks(reach) + 1)
     }
 
+    /// Ticks above the lowest price, of a rank of either side.
+    #[inline]
+    pub fn tick_of(&self, side: Side, rank: Rank) -> u32 {
+        match side {
+            Side::Buy => self.ticks - 1 - rank,
+            Side::Sell => rank,
+        }
+    }
+
+    /// The tick nearest to a price, the higher of two that are equally near; an end of the ladder for a price beyond it.
+    pub fn nearest_tick(&self, price: Price) -> u32 {
+        let above = price.0.clamp(self.low, self.high) - self.low;
+        let floor = self.in_ticks(above);
+        floor + u32::from(2 * u64::from(above - floor * self.tick) >= u64::from(self.tick))
+    }
+
+    /// Lowest and highest price of the ladder.
+    pub fn ends(&self) -> (Price, Price) {
+        (Price(self.low), Price(self.high))
+    }
+
+    /// The highest price of the ladder that is not above `price`, and the lowest that is not below; its ends beyond it.
+    pub fn around(&self, price: u64) -> (Price, Price) {
+        let above = price.clamp(u64::from(self.low), u64::from(self.high)) as u32 - self.low;
+        let floor = self.in_ticks(above);
+        let ceiling = floor + u32::from(above > floor * self.tick);
+        (Price(self.low + floor * self.tick), Price(self.low + ceiling * self.tick))
+    }
+
     /// Price of a rank.
     #[inline]
     pub fn price(&self, side: Side, rank: Rank) -> Price {
@@ -96,7 +125,7 @@ impl Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Fees, MatcherId, Quantity, Symbol};
+    use crate::types::{AuctionSpec, Fees, MatcherId, Quantity, Symbol};
 
     fn spec(tick: u32, low: u32, high: u32) -> TickerSpec {
         TickerSpec {
@@ -108,6 +137,7 @@ mod tests {
             reference: Price(low),
             matcher: MatcherId(0),
             fees: Fees::default(),
+            auction: AuctionSpec::default(),
         }
     }
 

@@ -21,6 +21,17 @@ pub(super) fn is_own(incoming: &Order, resting: &Order, firms: &[Firm]) -> bool 
     same_owner && (any_group || incoming.self_match_group == resting.self_match_group)
 }
 
+/// What a rule takes off the resting and off the incoming order.
+pub(super) fn taken_off(mode: SelfMatchMode, resting: Quantity, incoming: Quantity) -> (Quantity, Quantity) {
+    match mode {
+        SelfMatchMode::CancelNewest => (Quantity(0), incoming),
+        SelfMatchMode::CancelOldest => (resting, Quantity(0)),
+        SelfMatchMode::CancelBoth => (resting, incoming),
+        SelfMatchMode::Decrement => (resting.min(incoming), resting.min(incoming)),
+        SelfMatchMode::Off => unreachable!("without a rule no order is an own order"),
+    }
+}
+
 impl Shard {
     /// Self-match prevention: what the rule takes off the resting order, then what it takes off the taker. A reserve order
     /// counts whole, and what it does not show goes first.
@@ -31,13 +42,7 @@ impl Shard {
         let before = self.arena.orders[slot.index()];
         let open = self.specials.open(&before);
         let prevented = taker.order.leaves.min(open);
-        let (off_resting, off_taker) = match taker.order.self_match.mode {
-            SelfMatchMode::CancelNewest => (Quantity(0), taker.order.leaves),
-            SelfMatchMode::CancelOldest => (open, Quantity(0)),
-            SelfMatchMode::CancelBoth => (open, taker.order.leaves),
-            SelfMatchMode::Decrement => (prevented, prevented),
-            SelfMatchMode::Off => unreachable!("without a rule no order is an own order"),
-        };
+        let (off_resting, off_taker) = taken_off(taker.order.self_match.mode, open, taker.order.leaves);
         if !off_resting.is_zero() {
             self.arena.orders[slot.index()].removed.0 += off_resting.0;
             let shown = if off_resting == open {

@@ -1,18 +1,23 @@
 //! A shard: the books of one matcher, what is under way in them, and which request goes where.
 
 use super::arena::Arena;
+use super::bands::{Band, Reaches};
 use super::beside::Specials;
 use super::events::{Events, Progress};
 use super::ladder::{Ladder, TICKS_MAX};
 use super::least::{Past, Survey};
-use super::mass::{StateWalk, Walk};
+use super::mass::Walk;
 use super::matching::{Reach, Taker};
+use super::noii::TickWalk;
+use super::order::FOR_CROSS;
+use super::phases::PhaseWalk;
 use super::scale::Scale;
 use super::stops::{Stops, Trades};
+use super::tape::{BustWalk, Tape};
 use super::waiting::Tree;
 use crate::types::{
-    AccountId, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, Nanos, OrderReference, Quantity, Sequenced,
-    Side, TickerId, TickerSpec, TimeInForce, TradingState,
+    AccountId, AuctionSpec, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, Nanos, OrderReference, Phase,
+    Price, Quantity, Sequenced, Side, TickerId, TickerSpec, TimeInForce,
 };
 use core::fmt;
 
@@ -75,25 +80,57 @@ impl Numbers {
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     pub scale: Scale,
-    pub sides: [Ladder; 2],
+    /// Bids and offers; then those that wait for a cross.
+    pub sides: [Ladder; 4],
+    /// What orders read of phase and band.
+    pub reaches: Reaches,
     pub numbers: Numbers,
     /// Whether the ticker belongs to this shard. Entries of others are there only so that a ticker is its index.
     pub ours: bool,
-    pub state: TradingState,
+    pub phase: Phase,
     /// Smallest step of quantities.
     pub lot: Quantity,
     pub trades: Trades,
     pub stops: Stops,
+    pub spec: AuctionSpec,
+    pub band: Band,
+    /// Price of the configuration, before the first trade.
+    first_reference: Price,
+    /// Price of the last cross, before it that of the configuration.
+    pub static_reference: Price,
 }
 
 impl Book {
     fn new(scale: Scale, spec: &TickerSpec, locate: u16, ours: bool) -> Book {
         let ticks = if ours { scale.ticks() } else { 0 };
-        let sides = [Ladder::new(ticks), Ladder::new(ticks)];
-        let numbers = Numbers { references: 0, matches: 0, locate };
-        let lot = Quantity(spec.lot.0.max(1));
-        let (trades, stops) = (Trades::NONE, Stops::NONE);
-        Book { scale, sides, numbers, ours, state: TradingState::Trading, lot, trades, stops }
+        let waiting = if ours && spec.auction.cross_orders { ticks + 1 } else { 0 };
+        let (phase, band) = (spec.auction.phase_start, Band::NONE);
+        Book {
+            scale,
+            sides: [ticks, ticks, waiting, waiting].map(Ladder::new),
+            reaches: Reaches::new(&scale, band, phase.matches()),
+            numbers: Numbers { references: 0, matches: 0, locate },
+            ours,
+            phase,
+            lot: Quantity(spec.lot.0.max(1)),
+            trades: Trades::NONE,
+            stops: Stops::NONE,
+            spec: spec.auction,
+            band,
+            first_reference: spec.reference,
+            static_reference: spec.reference,
+        }
+    }
+
+    /// Price of the last trade, before it the reference of the configuration.
+    pub fn reference(&self) -> Price {
+        if self.trades.last == Price(0) { self.first_reference } else { self.trades.last }
+    }
+
+    /// Orders of a side that wait for a cross.
+    #[inline]
+    pub fn for_cross(&self, side: Side) -> &Ladder {
+        &self.sides[side.index() + usize::from(FOR_CROSS)]
     }
 
     #[inline]
@@ -101,18 +138,24 @@ impl Book {
         &self.sides[side.index()]
     }
 
-    /// How far an order of `side` with the record's price and time in force reaches now.
+    /// How far an order of `side` with the record's price and time in force reaches now. `bounded`: a limit beyond the price
+    /// band is taken at its bound.
     #[inline]
-    pub fn reach(&self, side: Side, record: &Sequenced) -> Reach {
-        let command = &record.command;
-        let (rank, walk_end) = if command.price.is_market() {
-            (0, self.scale.walk_end_of(side, record.verdict.limit_price))
+    pub fn reach(&self, side: Side, record: &Sequenced, bounded: bool) -> Reach {
+        let (command, reaches, at) = (&record.command, &self.reaches, side.index());
+        let first = if bounded { reaches.lanes[at].first } else { 0 };
+        let (price, rank, walk_end) = if command.price.is_market() {
+            (command.price, 0, self.scale.walk_end_of(side, record.verdict.limit_price))
         } else {
             let rank = self.scale.rank(side, command.price);
-            (rank, self.scale.walk_end(rank))
+            let price = if rank < first { self.scale.price(side, first) } else { command.price };
+            let rank = rank.max(first);
+            (price, rank, self.scale.walk_end(rank))
         };
+        let walk_end = walk_end.min(reaches.walk_max[at]);
         let stays = !command.price.is_market() & (command.time_in_force != TimeInForce::ImmediateOrCancel);
-        Reach { rank, walk_end, stays, rests: stays & (self.side(side.opposite()).best() >= walk_end) }
+        let rests = stays & (self.side(side.opposite()).best() >= walk_end);
+        Reach { price, rank, walk_end, stays, rests }
     }
 }
 
@@ -138,7 +181,9 @@ pub(super) enum Work {
         spoke: bool,
     },
     Cancel(Walk),
-    State(StateWalk),
+    Phases(PhaseWalk),
+    Tick(TickWalk),
+    Bust(BustWalk),
 }
 
 /// The books of one matcher. See the module for how it works.
@@ -154,7 +199,10 @@ pub struct Shard {
     pub(super) specials: Specials,
     /// Orders of all tickers that have an expiry.
     pub(super) expiries: Tree,
+    pub(super) tape: Tape,
     pub(super) work: Work,
+    /// Changes of phase to go on with when the work is done.
+    pub(super) after: Option<PhaseWalk>,
 }
 
 impl Shard {
@@ -181,7 +229,9 @@ impl Shard {
             owners: owners.collect(),
             specials: Specials::new(market.orders_max),
             expiries: Tree::EMPTY,
+            tape: Tape::new(market.trades_kept),
             work: Work::None,
+            after: None,
         })
     }
 
@@ -192,7 +242,9 @@ impl Shard {
         };
         let scales = market.tickers.iter().enumerate().map(scale).collect::<Result<Vec<_>, _>>()?;
         let of_matcher = scales.iter().zip(&market.tickers).filter(|(_, spec)| spec.matcher == matcher);
-        let ticks = of_matcher.map(|(scale, _)| u64::from(scale.ticks())).sum();
+        // Orders that wait for a cross have a second pair of ladders.
+        let pairs = |spec: &TickerSpec| 1 + u64::from(spec.auction.cross_orders);
+        let ticks = of_matcher.map(|(scale, spec)| u64::from(scale.ticks()) * pairs(spec)).sum();
         if ticks > TICKS_MAX as u64 { Err(ShardFault::TooManyTicks { ticks }) } else { Ok(scales) }
     }
 
@@ -229,17 +281,17 @@ impl Shard {
             CommandKind::SessionLost => self.walk(Walk::session_lost(command), out),
             CommandKind::KillOn => self.walk(Walk::kill(command, self.owners.len()), out),
             CommandKind::DayEnd => self.walk(Walk::day_end(self.owners.len()), out),
-            CommandKind::DayStart => self.states(StateWalk::new(TickerId::ALL, TradingState::Trading), out),
-            CommandKind::Halt => self.states(StateWalk::new(command.ticker, TradingState::Halted), out),
-            CommandKind::Resume => self.states(StateWalk::new(command.ticker, TradingState::Trading), out),
+            CommandKind::DayStart => self.phases(PhaseWalk::START, out),
+            CommandKind::Halt | CommandKind::Resume | CommandKind::Phase => {
+                self.phases(PhaseWalk::record(command), out)
+            }
+            CommandKind::Bust => self.bust(BustWalk::new(command.ticker, command.value), out),
             CommandKind::DisableEntry
             | CommandKind::EnableEntry
             | CommandKind::AccountQuery
             | CommandKind::KillOff
             | CommandKind::SetLimit
-            | CommandKind::StateDigest
-            | CommandKind::Phase
-            | CommandKind::Bust => nothing(command.ticker, out),
+            | CommandKind::StateDigest => nothing(command.ticker, out),
             CommandKind::Tick => self.expire(record.time, false, out),
         }
     }
@@ -247,6 +299,20 @@ impl Shard {
     /// Goes on with a record that answered [`Progress::More`]. `out` then holds what happened since.
     pub fn resume(&mut self, out: &mut Events) -> Progress {
         out.clear();
+        let progress = self.go_on(out);
+        match (progress, self.after.take()) {
+            (Progress::Done, Some(walk)) => {
+                self.work = Work::Phases(walk);
+                Progress::More
+            }
+            (progress, after) => {
+                self.after = after;
+                progress
+            }
+        }
+    }
+
+    fn go_on(&mut self, out: &mut Events) -> Progress {
         match core::mem::replace(&mut self.work, Work::None) {
             Work::None => Progress::Done,
             Work::Sweep(mut taker) => {
@@ -264,7 +330,9 @@ impl Shard {
             Work::Wake(ticker) => self.wake_due(ticker, out),
             Work::Expire { now, spoke } => self.expire(now, spoke, out),
             Work::Cancel(walk) => self.walk(walk, out),
-            Work::State(walk) => self.states(walk, out),
+            Work::Phases(walk) => self.phases(walk, out),
+            Work::Tick(walk) => self.tick(walk, out),
+            Work::Bust(walk) => self.bust(walk, out),
         }
     }
 }

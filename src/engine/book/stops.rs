@@ -86,9 +86,14 @@ impl Book {
         }
     }
 
-    /// The side whose next stop is due.
+    /// Whether a stop that comes now would wake at once: its price is reached, and the ticker matches.
+    pub fn wakes_at(&self, side: Side, stop: Price) -> bool {
+        self.phase.matches() && self.has_reached(side, stop)
+    }
+
+    /// The side whose next stop is due. Called while the ticker matches.
     #[inline]
-    fn due(&self) -> Option<Side> {
+    pub fn due(&self) -> Option<Side> {
         let [buy, sell] = self.stops.nearest;
         if self.trades.high >= buy {
             return Some(Side::Buy);
@@ -143,7 +148,8 @@ impl Shard {
             return Progress::More;
         }
         let book = &mut self.books[ticker.index()];
-        if book.due().is_none() {
+        // While the ticker does not match nothing wakes: what counts later is the last price then.
+        if book.due().is_none() || !book.phase.matches() {
             book.trades.settle();
             return Progress::Done;
         }
@@ -180,15 +186,22 @@ impl Shard {
         (self.taker_of_stop(order, true), self.specials.least(&order, order.special.has(Special::IMMEDIATE)))
     }
 
-    /// A stop order as one that comes now.
-    pub(super) fn taker_of_stop(&self, order: Order, replaced: bool) -> Taker {
-        let scale = &self.books[order.ticker.index()].scale;
+    /// A stop order as one that comes now: a limit beyond the price band becomes its bound.
+    pub(super) fn taker_of_stop(&self, mut order: Order, replaced: bool) -> Taker {
+        let book = &self.books[order.ticker.index()];
+        let scale = &book.scale;
         let is_market = order.price.is_market();
+        let (reaches, at) = (&book.reaches, order.side().index());
+        if !is_market && order.rank < reaches.lanes[at].first {
+            order.rank = reaches.lanes[at].first;
+            order.price = scale.price(order.side(), order.rank);
+        }
         let walk_end = if is_market {
             scale.walk_end_of(order.side(), self.specials.beside[order.tag.slot.index()].limit)
         } else {
             scale.walk_end(order.rank)
         };
+        let walk_end = walk_end.min(reaches.walk_max[at]);
         let stays = !is_market && !order.special.has(Special::IMMEDIATE);
         Taker { order, walk_end, stays, replaced }
     }

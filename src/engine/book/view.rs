@@ -4,9 +4,9 @@ use super::arena::{Arena, Node, Rank};
 use super::beside::Special;
 use super::ladder::Ladder;
 use super::occupancy::NOWHERE;
-use super::order::Order;
+use super::order::{FOR_CROSS, Order};
 use super::shard::Shard;
-use crate::types::{OrderReference, Price, Quantity, Side, Slot, TickerId, TradingState};
+use crate::types::{OrderReference, Phase, Price, Quantity, Side, Slot, TickerId, TradingState};
 
 /// What one price shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,18 +59,27 @@ impl Shard {
     pub fn depth(&self, ticker: TickerId, side: Side) -> impl Iterator<Item = Depth> + '_ {
         let book = &self.books[ticker.index()];
         let ladder = book.side(side);
-        ranks(ladder).map(move |rank| (rank, ladder.view(rank))).filter(|(_, level)| level.shown_count > 0).map(
-            move |(rank, level)| Depth {
-                price: book.scale.price(side, rank),
-                quantity: level.shown_quantity,
-                count: level.shown_count,
-            },
-        )
+        let shown = |slot: &Slot| self.arena.orders[slot.index()].is_shown();
+        ranks(ladder).filter(|&rank| ladder.head(rank, 0) != Slot::NONE).map(move |rank| Depth {
+            price: book.scale.price(side, rank),
+            quantity: ladder.open_at(rank)[0],
+            count: queue(ladder, &self.arena, rank).take_while(shown).count() as u32,
+        })
     }
 
     /// The side's orders in the order in which they would trade.
     pub fn orders(&self, ticker: TickerId, side: Side) -> impl Iterator<Item = Resting> + '_ {
-        let ladder = self.books[ticker.index()].side(side);
+        self.on_ladder(ticker, side.index())
+    }
+
+    /// The side's orders for a cross: market orders, then price by price, those that trade only against what is left over
+    /// last at each.
+    pub fn cross_orders(&self, ticker: TickerId, side: Side) -> impl Iterator<Item = Resting> + '_ {
+        self.on_ladder(ticker, side.index() + usize::from(FOR_CROSS))
+    }
+
+    fn on_ladder(&self, ticker: TickerId, ladder: usize) -> impl Iterator<Item = Resting> + '_ {
+        let ladder = &self.books[ticker.index()].sides[ladder];
         ranks(ladder).flat_map(move |rank| queue(ladder, &self.arena, rank)).map(|slot| {
             let order = &self.arena.orders[slot.index()];
             Resting {
@@ -96,7 +105,12 @@ impl Shard {
 
     /// The state of trading in a ticker of this shard.
     pub fn state(&self, ticker: TickerId) -> TradingState {
-        self.books[ticker.index()].state
+        self.books[ticker.index()].phase.trading_state()
+    }
+
+    /// The phase of a ticker of this shard.
+    pub fn phase(&self, ticker: TickerId) -> Phase {
+        self.books[ticker.index()].phase
     }
 
     /// A number that two shards share only if they would answer every further record alike: of the counters and states
@@ -106,8 +120,10 @@ impl Shard {
         for book in self.books.iter().filter(|book| book.ours) {
             digest.mix(book.numbers.references);
             digest.mix(book.numbers.matches);
-            digest.mix(u64::from(book.state.letter()));
-            digest.mix(u64::from(book.trades.last.0));
+            digest.mix(u64::from(book.phase.letter()));
+            digest.pair(book.trades.last.0, book.static_reference.0);
+            digest.pair(book.band.lower.0, book.band.upper.0);
+            digest.mix(u64::from(book.band.limit));
             for ladder in &book.sides {
                 for slot in ranks(ladder).flat_map(|rank| queue(ladder, &self.arena, rank)) {
                     digest.order(&self.arena.orders[slot.index()]);
@@ -117,6 +133,9 @@ impl Shard {
             }
         }
         self.digest_specials(&mut digest);
+        for trade in self.tape.iter() {
+            digest.mix(trade.match_number.0 << 1 | u64::from(trade.broken));
+        }
         digest.0
     }
 
@@ -195,5 +214,6 @@ impl Digest {
             u32::from_le_bytes([rule.mode as u8, rule.firm_wide, rule.detailed, rule.letter]),
             u32::from_le_bytes([order.side_code.letter(), order.display.letter(), order.post_only, order.special.0]),
         );
+        self.pair(u32::from(order.shelf), u32::from(order.queue));
     }
 }

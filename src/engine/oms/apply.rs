@@ -63,6 +63,7 @@ impl Oms {
         let mut order = Order::new(record.number, command.session, command.user_ref, counter, owner);
         (order.open, order.price) = (command.quantity, verdict.limit_price);
         order.capacity = command.capacity;
+        order.cross = if command.is_imbalance_only() { command.cross.to_ascii_lowercase() } else { command.cross };
         order.reserved = order.worst();
         let place = self.orders.take(self.matcher_of(record), verdict.slot, order);
         self.lookup.insert(key_of(record), place);
@@ -104,14 +105,15 @@ impl Oms {
         match command.kind {
             CommandKind::DayStart => self.risk.end_day(false),
             CommandKind::DayEnd => self.risk.end_day(true),
-            CommandKind::Halt => self.risk.halt(command.ticker, true),
-            CommandKind::Resume => self.risk.halt(command.ticker, false),
+            CommandKind::Halt | CommandKind::Resume | CommandKind::Phase => {
+                self.risk.change_phase(command, record.time);
+            }
             CommandKind::KillOn => self.risk.kill(command, true),
             CommandKind::KillOff => self.risk.kill(command, false),
             CommandKind::SetLimit => self.risk.set_limit(command.account, command.limit, command.value),
-            // A lost session's orders leave by events; a digest is for whoever compares it.
-            CommandKind::SessionLost | CommandKind::StateDigest => {}
-            CommandKind::Phase | CommandKind::Tick | CommandKind::Bust => {}
+            // A lost session's orders leave by events, and so does what a tick or a bust does; a digest is for whoever
+            // compares it.
+            CommandKind::SessionLost | CommandKind::StateDigest | CommandKind::Tick | CommandKind::Bust => {}
             CommandKind::Enter
             | CommandKind::Replace
             | CommandKind::Cancel

@@ -8,8 +8,8 @@ use super::lookup::Key;
 use super::{Oms, Session};
 use crate::engine::risk::{Request, Reservation};
 use crate::types::{
-    Command, CommandKind, Limit, MatcherId, Nanos, Price, Quantity, Reject, Scope, Sequenced, SessionId, SideCode,
-    Slot, TickerId, UserRef, Verdict,
+    Command, CommandKind, Limit, MatchNumber, MatcherId, Nanos, Price, Quantity, Reject, Scope, Sequenced, SessionId,
+    SideCode, Slot, TickerId, UserRef, Verdict,
 };
 
 /// What becomes of a command.
@@ -77,8 +77,8 @@ impl Oms {
                 let known = self.risk.has_account(command.account) && command.limit != Limit::None;
                 if known { ACCEPT } else { refuse(Reject::Other) }
             }
-            // Not served yet.
-            CommandKind::Phase | CommandKind::Bust => refuse(Reject::NotServed),
+            CommandKind::Phase => self.decide_phase(command),
+            CommandKind::Bust => self.decide_bust(command),
             // Time passes for everybody; no client makes it.
             CommandKind::Tick if command.session == SessionId::VENUE => ACCEPT,
             CommandKind::Tick => refuse(Reject::NotServed),
@@ -151,6 +151,7 @@ impl Oms {
         };
         let (order, session) = (self.orders.at(place), self.session(command));
         (command.ticker, command.capacity) = (order.ticker, order.capacity);
+        order.name_cross(command);
         let request = Request {
             command,
             entry_enabled: session.entry_enabled,
@@ -214,6 +215,26 @@ impl Oms {
 
     fn decide_halt(&self, command: &Command) -> Decision {
         if self.is_ticker(command.ticker) { ACCEPT } else { refuse(Reject::InvalidSymbol) }
+    }
+
+    fn decide_phase(&self, command: &Command) -> Decision {
+        if !self.is_ticker(command.ticker) {
+            return refuse(Reject::InvalidSymbol);
+        }
+        self.risk.may_enter(command).map_or_else(refuse, |()| ACCEPT)
+    }
+
+    /// The number of a match names its ticker; whether it is still remembered only the books know.
+    fn decide_bust(&self, command: &Command) -> Decision {
+        if self.risk.matcher(command.ticker).is_none() {
+            return refuse(Reject::InvalidSymbol);
+        }
+        let is_of_ticker = command.value as u16 == command.ticker.locate() && command.value >> 16 != 0;
+        match (is_of_ticker, self.risk.is_broken(MatchNumber(command.value))) {
+            (false, _) => refuse(Reject::UnknownTrade),
+            (true, true) => refuse(Reject::AlreadyBroken),
+            (true, false) => ACCEPT,
+        }
     }
 
     fn decide_kill(&self, command: &Command) -> Decision {

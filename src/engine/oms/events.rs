@@ -7,8 +7,8 @@ use super::Oms;
 use super::life::Step;
 use super::lookup::Key;
 use super::orders::Place;
-use crate::engine::risk::Reservation;
-use crate::types::{Event, MatcherId, Number, OrderTag, Outcome, Price, Quantity, TickerId};
+use crate::engine::risk::{Owner, Reservation, Role};
+use crate::types::{Event, MatcherId, Number, OrderTag, Outcome, Price, Quantity, Side, TickerId};
 
 impl Oms {
     /// Takes in one event. In the order egress gives them: by record number.
@@ -41,15 +41,13 @@ impl Oms {
             Event::ReplaceIgnored { order } => {
                 self.marks.settle(order.session, order.channel.counter(), outcome.number);
             }
+            Event::Crossed { .. } => self.on_crossed(outcome),
+            Event::CrossDone { price, quantity, .. } if *quantity > 0 => self.risk.trade(outcome.ticker, *price),
+            Event::Band { limit, .. } => self.risk.on_band(outcome.ticker, *limit, outcome.time),
+            Event::Broken { .. } => self.on_broken(outcome),
+            Event::CrossDone { .. } | Event::Imbalance { .. } => {}
             // Not made by any matcher yet.
-            Event::Refreshed { .. }
-            | Event::Triggered { .. }
-            | Event::Repriced { .. }
-            | Event::Crossed { .. }
-            | Event::CrossDone { .. }
-            | Event::Imbalance { .. }
-            | Event::Band { .. }
-            | Event::Broken { .. } => {}
+            Event::Refreshed { .. } | Event::Triggered { .. } | Event::Repriced { .. } => {}
             // A resting remainder is as open as it was; halts are taken from their records.
             Event::Nothing | Event::Rested { .. } | Event::State { .. } => {}
         }
@@ -62,10 +60,39 @@ impl Oms {
             return;
         };
         self.risk.trade(outcome.ticker, *price);
-        for (order, leaves, rested) in [(resting, *resting_leaves, true), (incoming, *incoming_leaves, false)] {
+        let sides = [(resting, *resting_leaves, Role::Maker), (incoming, *incoming_leaves, Role::Taker)];
+        for (order, leaves, role) in sides {
             let owner = self.orders.at(self.place_of(outcome.ticker, order)).owner();
-            self.risk.fill(owner, *quantity, *price, rested);
+            self.risk.fill(owner, *quantity, *price, role);
             self.reduce(outcome.ticker, order, leaves, *quantity);
+        }
+    }
+
+    /// A trade of a cross. The last price follows once, with the end of the cross.
+    #[cold]
+    fn on_crossed(&mut self, outcome: &Outcome) {
+        let Event::Crossed { buy, sell, price, quantity, buy_leaves, sell_leaves, .. } = &outcome.event else {
+            return;
+        };
+        for (order, leaves) in [(buy, *buy_leaves), (sell, *sell_leaves)] {
+            let owner = self.orders.at(self.place_of(outcome.ticker, order)).owner();
+            self.risk.fill(owner, *quantity, *price, Role::Cross);
+            self.reduce(outcome.ticker, order, leaves, *quantity);
+        }
+    }
+
+    /// A trade is undone. Its orders may have ended long ago, so only accounts are named.
+    #[cold]
+    fn on_broken(&mut self, outcome: &Outcome) {
+        let Event::Broken { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity } = &outcome.event
+        else {
+            return;
+        };
+        self.risk.note_broken(*match_number);
+        let sides = [(buy, Side::Buy, *buy_liquidity), (sell, Side::Sell, *sell_liquidity)];
+        for (order, side, liquidity) in sides {
+            let owner = Owner { account: order.account, ticker: outcome.ticker, side };
+            self.risk.unfill(owner, *quantity, *price, Role::of(liquidity));
         }
     }
 

@@ -7,7 +7,9 @@
 
 use super::life::{Life, Step};
 use crate::engine::risk::{Owner, Reservation};
-use crate::types::{AccountId, Market, MatcherId, Number, Price, Quantity, SessionId, Side, Slot, TickerId, UserRef};
+use crate::types::{
+    AccountId, Command, Market, MatcherId, Number, Price, Quantity, SessionId, Side, Slot, TickerId, UserRef,
+};
 
 /// One order. 64 bytes, one cache line.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,8 @@ pub(super) struct Order {
     pub(super) capacity: u8,
     pub(super) side: Side,
     pub(super) life: Life,
+    /// Letter of its cross, a small one when it is imbalance-only: a Replace names neither.
+    pub(super) cross: u8,
 }
 
 const _: () = assert!(size_of::<Order>() == 64, "one cache line");
@@ -65,6 +69,7 @@ impl Order {
         capacity: b' ',
         side: Side::Buy,
         life: Life::Free,
+        cross: b'N',
     };
 
     /// A new order, nothing reserved yet.
@@ -77,6 +82,15 @@ impl Order {
     #[inline]
     pub(super) fn owner(&self) -> Owner {
         Owner { account: self.account, ticker: self.ticker, side: self.side }
+    }
+
+    /// Gives a Replace what it does not name: whether its order is for a cross.
+    #[inline]
+    pub(super) fn name_cross(&self, command: &mut Command) {
+        command.cross = self.cross.to_ascii_uppercase();
+        if self.cross.is_ascii_lowercase() {
+            command.tags |= Command::IMBALANCE_ONLY;
+        }
     }
 
     /// The worst it could still do, as it stands or after any replace on its way.

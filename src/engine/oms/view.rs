@@ -6,7 +6,10 @@ use super::lookup::Key;
 use super::orders::Order;
 use super::{AccountView, Breach, Oms, Position, Reservation};
 use crate::engine::digest::Digest;
-use crate::types::{AccountId, Channel, Money, Price, Quantity, SessionId, Side, Slot, TickerId, UserRef};
+use crate::engine::risk::phases::CalendarMark;
+use crate::types::{
+    AccountId, Channel, Money, Nanos, Phase, Price, Quantity, SessionId, Side, Slot, TickerId, UserRef,
+};
 
 /// One open order, as far as events are in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +47,26 @@ impl Oms {
     /// Position of an account in a ticker.
     pub fn position(&self, account: AccountId, ticker: TickerId) -> Position {
         self.risk.position(account, ticker)
+    }
+
+    /// The phase of a listed ticker.
+    pub fn phase(&self, ticker: TickerId) -> Phase {
+        self.risk.phase(ticker)
+    }
+
+    /// The first ticker that a price band should pause or let go on at `time`.
+    pub fn band_due(&self, time: Nanos) -> Option<(TickerId, Phase)> {
+        self.risk.band_due(time)
+    }
+
+    /// How far the trading calendar's records have come.
+    pub fn calendar(&self) -> CalendarMark {
+        self.risk.calendar()
+    }
+
+    /// Whether the day is over.
+    pub fn day_ended(&self) -> bool {
+        self.risk.day_ended()
     }
 
     /// The next number a session may use on a channel, by what is known now.
@@ -127,7 +150,10 @@ impl Order {
             (self.asked_total.0, self.asked_price.0),
             (self.reserved.quantity.0, self.reserved.price.0),
             (u32::from(self.session.0), u32::from(self.account.0)),
-            (u32::from(self.ticker.0) << 16 | u32::from(self.counter), (self.side as u32) << 8 | self.life as u32),
+            (
+                u32::from(self.ticker.0) << 16 | u32::from(self.cross) << 8 | u32::from(self.counter),
+                (self.side as u32) << 8 | self.life as u32,
+            ),
         ] {
             digest.add(u64::from(high) << 32 | u64::from(low));
         }

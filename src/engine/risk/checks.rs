@@ -11,7 +11,7 @@
 //! | 3 | `AccountDisabled` | an operator disabled the account |
 //! | 4 | `KillSwitch` | on for the venue, the firm or the account |
 //! | 5 | `InvalidSymbol` | the ticker is not listed here |
-//! | 6 | `Halted` | the ticker is halted, or the day has ended |
+//! | 6 | `Halted` and others | the day has ended, or the ticker's phase does not take it ([`super::phases`]) |
 //! | 7 | `FirmNotAuthorized` | another firm than the session's is named |
 //! | 8 | `InvalidQuantity` | not 1 to 999,999, or off the lot |
 //! | 9 | `InvalidMinQuantity` | above the quantity, or on an order that may rest and shows |
@@ -38,7 +38,9 @@ use super::account::{Account, position_max};
 use super::kinds;
 use super::ticker::Ticker;
 use super::{Reservation, Risk};
-use crate::types::{Command, Firm, Money, Nanos, Price, Quantity, Reject, Side, SideCode, TickerId, TimeInForce};
+use crate::types::{
+    Command, Firm, Money, Nanos, Phase, Price, Quantity, Reject, Side, SideCode, TickerId, TimeInForce,
+};
 
 /// The refusals in the order of their checks, after what the gateway found.
 pub const CHECKS: [Reject; 23] = [
@@ -119,8 +121,9 @@ impl Risk {
             return Err(Reject::KillSwitch);
         }
         let ticker = self.tickers.get(request.ticker.index()).ok_or(Reject::InvalidSymbol)?;
-        if ticker.halted || self.day_ended {
-            return Err(Reject::Halted);
+        let is_plain = ticker.phase == Phase::Trading && !command.is_cross() && !command.is_imbalance_only();
+        if !is_plain || self.day_ended {
+            self.fits_phase(request, ticker)?;
         }
         let names_firm = command.has_tag(TAG_FIRM) || command.firm != Firm::BLANK;
         if request.opens && names_firm && command.firm != request.firm {
@@ -140,10 +143,12 @@ impl Risk {
     ) -> Result<Price, Reject> {
         let (command, limits, side) = (request.command, &account.limits, request.side);
         let is_market = command.price.is_market();
-        // A stop trades when the market has come to its stop price: that is what its collar counts from.
+        // A stop trades when the market has come to its stop price: that is what its collar counts from. In a cross nobody
+        // knows the price before; only the ticker's range bounds a market order.
         let reference = command.stop_at().unwrap_or(ticker.last);
         let collar = limits.price_collar;
-        let price = if is_market { ticker.market_limit(side, reference, collar) } else { command.price };
+        let reach = if command.is_cross() { 0 } else { collar };
+        let price = if is_market { ticker.market_limit(side, reference, reach) } else { command.price };
         let open = Quantity(command.quantity.0.saturating_sub(request.used.0));
         if open > limits.order_quantity_max {
             return Err(Reject::OrderQuantity);
@@ -189,7 +194,8 @@ fn well_formed(request: &Request<'_>, ticker: &Ticker) -> Result<(), Reject> {
     let names_minimum = request.opens || command.has_tag(TAG_MIN_QUANTITY);
     if names_minimum && !command.min_quantity.is_zero() {
         let may_rest = command.time_in_force != TimeInForce::ImmediateOrCancel;
-        if (may_rest && command.display.is_shown()) || command.min_quantity > command.quantity {
+        let unmet = (may_rest && command.display.is_shown()) || command.is_cross();
+        if unmet || command.min_quantity > command.quantity {
             return Err(Reject::InvalidMinQuantity);
         }
     }

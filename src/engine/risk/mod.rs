@@ -23,9 +23,11 @@
 //! at each trade. Profit that people read is marked to the last trade. The price collar follows the last trade too.
 
 mod account;
+mod broken;
 mod checks;
 mod holding;
 mod kinds;
+pub mod phases;
 mod rate;
 mod ticker;
 mod view;
@@ -37,9 +39,12 @@ pub use kinds::{FLOORS_MAX, KINDS, Kind, MATRIX, kinds_of};
 pub use view::{AccountView, Breach, Position};
 
 use crate::types::{
-    AccountId, Command, Firm, Limit, Market, MatcherId, Money, Nanos, Price, Quantity, Scope, Side, TickerId,
+    AccountId, Command, Firm, Limit, Liquidity, Market, MatchNumber, MatcherId, Money, Nanos, Price, Quantity, Scope,
+    Side, TickerId,
 };
 use account::{Account, Ceiling};
+use broken::Broken;
+use phases::{CalendarMark, Day};
 use ticker::Ticker;
 
 /// What an order could still do: trade `quantity` shares at no worse than `price`.
@@ -62,6 +67,34 @@ impl Reservation {
     }
 }
 
+/// What an order was in a trade; it sets the fee.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// It rested.
+    Maker,
+    /// It took.
+    Taker,
+    /// It traded in a cross.
+    Cross,
+}
+
+impl Role {
+    /// By the flag of its report.
+    pub(crate) const fn of(liquidity: Liquidity) -> Role {
+        match liquidity {
+            Liquidity::Added | Liquidity::AddedHidden | Liquidity::AddedReserve | Liquidity::AddedMidpoint => {
+                Role::Maker
+            }
+            Liquidity::Removed | Liquidity::RemovedMidpoint => Role::Taker,
+            Liquidity::OpeningCross
+            | Liquidity::ClosingCross
+            | Liquidity::HaltCross
+            | Liquidity::OpeningImbalanceOnly
+            | Liquidity::ClosingImbalanceOnly => Role::Cross,
+        }
+    }
+}
+
 /// An order as the risk side sees it.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
@@ -80,6 +113,10 @@ pub(crate) struct Risk {
     firms: Box<[(Firm, bool)]>,
     venue_killed: bool,
     day_ended: bool,
+    /// By ticker: what its phases need beside.
+    days: Box<[Day]>,
+    calendar: CalendarMark,
+    broken: Broken,
     ceilings: Box<[Ceiling]>,
     /// Cash of all accounts at the start; trades only move it, fees only take from it.
     cash_start: Money,
@@ -106,6 +143,9 @@ impl Risk {
             firms: firms.into_boxed_slice(),
             venue_killed: false,
             day_ended: false,
+            days: Day::of(market),
+            calendar: CalendarMark::default(),
+            broken: Broken::new(),
         }
     }
 
@@ -159,43 +199,62 @@ impl Risk {
 
     /// A trade of an order: position, cash, fee and exposure. The caller lowers its reservation.
     #[inline]
-    pub(crate) fn fill(&mut self, owner: Owner, quantity: Quantity, price: Price, rested: bool) {
-        let ticker = &self.tickers[owner.ticker.index()];
-        let at = self.place(owner.account, owner.ticker);
-        let holding = &mut self.holdings[at];
+    pub(crate) fn fill(&mut self, owner: Owner, quantity: Quantity, price: Price, role: Role) {
+        let (received, fee) = self.amounts(owner, quantity, price, role);
+        self.move_shares(owner, quantity, price);
         let account = &mut self.accounts[owner.account.index()];
-        let before = holding.quantity.abs();
-        holding.trade(owner.side, quantity, price);
-        account.exposure.0 += i128::from(holding.quantity.abs() - before) * i128::from(ticker.mark.0);
-        let rate = if rested { ticker.fee_maker } else { ticker.fee_taker };
-        let fee = i64::from(quantity.0) * i64::from(rate);
+        account.cash.0 += i128::from(received - fee);
+        account.fees.0 += i128::from(fee);
+    }
+
+    /// Undoes a trade that was booked with the same values: the opposite trade at the same price, the fee given back. What
+    /// the account may come to by that is no breach of its limits.
+    #[cold]
+    pub(crate) fn unfill(&mut self, owner: Owner, quantity: Quantity, price: Price, role: Role) {
+        let (received, fee) = self.amounts(owner, quantity, price, role);
+        self.move_shares(Owner { side: owner.side.opposite(), ..owner }, quantity, price);
+        let account = &mut self.accounts[owner.account.index()];
+        account.cash.0 -= i128::from(received - fee);
+        account.fees.0 -= i128::from(fee);
+        let mark = self.tickers[owner.ticker.index()].mark;
+        let ceiling = &mut self.ceilings[owner.account.index()];
+        ceiling.position += i64::from(quantity.0);
+        ceiling.exposure += Money::notional(mark, quantity);
+        ceiling.available -= Money(i128::from((received - fee).max(0)));
+    }
+
+    /// What a trade brings, and its fee. Exact: 20 bits of quantity by 32 of price or fee.
+    #[inline]
+    fn amounts(&self, owner: Owner, quantity: Quantity, price: Price, role: Role) -> (i64, i64) {
+        let ticker = &self.tickers[owner.ticker.index()];
+        let rate = match role {
+            Role::Maker => ticker.fee_maker,
+            Role::Taker => ticker.fee_taker,
+            Role::Cross => ticker.fee_cross,
+        };
         let amount = i64::from(quantity.0) * i64::from(price.0);
         let received = match owner.side {
             Side::Buy => -amount,
             Side::Sell => amount,
         };
-        account.cash.0 += i128::from(received - fee);
-        account.fees.0 += i128::from(fee);
+        (received, i64::from(quantity.0) * i64::from(rate))
+    }
+
+    #[inline]
+    fn move_shares(&mut self, owner: Owner, quantity: Quantity, price: Price) {
+        let mark = self.tickers[owner.ticker.index()].mark;
+        let at = self.place(owner.account, owner.ticker);
+        let holding = &mut self.holdings[at];
+        let before = holding.quantity.abs();
+        holding.trade(owner.side, quantity, price);
+        let moved = i128::from(holding.quantity.abs() - before) * i128::from(mark.0);
+        self.accounts[owner.account.index()].exposure.0 += moved;
     }
 
     /// The last trade of `ticker` was at `price`.
     #[inline]
     pub(crate) fn trade(&mut self, ticker: TickerId, price: Price) {
         self.tickers[ticker.index()].last = price;
-    }
-
-    /// Halts or resumes `ticker` or all.
-    pub(crate) fn halt(&mut self, ticker: TickerId, halted: bool) {
-        if ticker == TickerId::ALL {
-            self.tickers.iter_mut().for_each(|ticker| ticker.halted = halted);
-        } else {
-            self.tickers[ticker.index()].halted = halted;
-        }
-    }
-
-    /// Ends the day, or starts it.
-    pub(crate) fn end_day(&mut self, ended: bool) {
-        self.day_ended = ended;
     }
 
     /// Switches the kill switch that `command` names. Switches of wider and narrower scope stay as they are.
@@ -217,6 +276,26 @@ impl Risk {
         let holdings = &self.holdings[from..from + self.tickers.len()];
         let worst = holdings.iter().map(|h| h.worst(Side::Buy).max(h.worst(Side::Sell))).max().unwrap_or(0);
         self.ceilings[account.index()] = self.accounts[account.index()].ceiling(worst);
+    }
+
+    /// A trade was broken.
+    pub(crate) fn note_broken(&mut self, number: MatchNumber) {
+        self.broken.add(number);
+    }
+
+    /// Whether a trade was broken lately.
+    pub(crate) fn is_broken(&self, number: MatchNumber) -> bool {
+        self.broken.has(number)
+    }
+
+    /// How far the calendar's records have come.
+    pub(crate) fn calendar(&self) -> CalendarMark {
+        self.calendar
+    }
+
+    /// Whether the day is over.
+    pub(crate) fn day_ended(&self) -> bool {
+        self.day_ended
     }
 
     #[inline]

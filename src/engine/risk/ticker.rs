@@ -1,7 +1,7 @@
 //! What the checks need to know of one ticker. Hot; one cache line; sequencer thread.
 
 use super::Reservation;
-use crate::types::{MatcherId, Price, Quantity, Side, TickerSpec};
+use crate::types::{MatcherId, Phase, Price, Quantity, Side, TickerSpec};
 
 /// Steps, range, prices and fees of one ticker.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +17,11 @@ pub(super) struct Ticker {
     pub(super) last: Price,
     pub(super) fee_maker: i32,
     pub(super) fee_taker: i32,
-    /// Most a share can cost in fees: the larger of both, and never a rebate.
+    pub(super) fee_cross: i32,
+    /// Most a share can cost in fees: the largest of all, and never a rebate.
     fee_worst: u32,
     pub(super) matcher: MatcherId,
-    pub(super) halted: bool,
+    pub(super) phase: Phase,
 }
 
 impl Ticker {
@@ -34,9 +35,10 @@ impl Ticker {
             last: spec.reference,
             fee_maker: spec.fees.maker,
             fee_taker: spec.fees.taker,
-            fee_worst: spec.fees.maker.max(spec.fees.taker).max(0).unsigned_abs(),
+            fee_cross: spec.fees.cross,
+            fee_worst: spec.fees.maker.max(spec.fees.taker).max(spec.fees.cross).max(0).unsigned_abs(),
             matcher: spec.matcher,
-            halted: false,
+            phase: spec.auction.phase_start,
         }
     }
 

@@ -155,8 +155,12 @@ impl Risk {
             digest.add_wide(holding.realised.0);
         }
         for ticker in &self.tickers {
-            digest.add(u64::from(ticker.last.0) << 1 | u64::from(ticker.halted));
+            digest.add(u64::from(ticker.last.0) << 8 | u64::from(ticker.phase.letter()));
         }
+        self.days.iter().for_each(|day| day.digest(digest));
+        self.broken.digest(digest);
+        digest.add(self.calendar.second);
+        digest.add(u64::from(self.calendar.count));
         self.firms.iter().for_each(|&(_, killed)| digest.add(killed.into()));
         digest.add(u64::from(self.venue_killed) << 1 | u64::from(self.day_ended));
     }

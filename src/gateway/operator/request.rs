@@ -3,8 +3,9 @@
 //! Read strictly: a field that is not known is an error, because a mistyped limit must not pass as another one.
 //! Names and amounts are what people use; here they become ids and units.
 
+use crate::config::PHASES;
 use crate::types::{
-    AccountId, ClientOrderId, Command, CommandKind, Firm, Limit, Market, Price, Scope, Symbol, TickerId,
+    AccountId, ClientOrderId, Command, CommandKind, Firm, Limit, Market, Phase, Price, Scope, Symbol, TickerId,
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,21 @@ pub enum Request {
     Resume {
         /// Symbol, or `all`.
         ticker: String,
+    },
+    /// A ticker, or `all`, enters a phase; leaving an auction runs its cross.
+    Phase {
+        /// Symbol, or `all`.
+        ticker: String,
+        /// `closed`, `pre-open`, `trading` (or `open`), `pre-close`, `halted` (or `halt`), `halt-auction` (or `auction`),
+        /// `paused`; `close` is `closed`.
+        phase: String,
+    },
+    /// Breaks a trade: both parties, their positions and the feed learn of it.
+    Bust {
+        /// Symbol.
+        ticker: String,
+        /// Its match number, as reports and feed say it.
+        match_number: u64,
     },
     /// Cancels what is open and refuses what comes, until [`Request::Unkill`].
     Kill {
@@ -212,6 +228,17 @@ impl Names {
                 command = Command::new(CommandKind::Resume);
                 command.ticker = self.ticker(ticker)?;
             }
+            Request::Phase { ticker, phase } => {
+                command = Command::new(CommandKind::Phase);
+                command.ticker = self.ticker(ticker)?;
+                let unknown = || BadRequest::Unknown { what: "phase", name: phase.clone() };
+                command.value = u64::from(phase_named(phase).ok_or_else(unknown)?.letter());
+            }
+            Request::Bust { ticker, match_number } => {
+                command = Command::new(CommandKind::Bust);
+                command.ticker = self.ticker(ticker)?;
+                command.value = *match_number;
+            }
             Request::Kill { scope, name } => {
                 command = Command::new(CommandKind::KillOn);
                 self.scope(&mut command, *scope, name.as_deref())?;
@@ -250,6 +277,19 @@ impl Names {
     }
 }
 
+/// Phases by their words, and by the shorter ones that people say.
+fn phase_named(word: &str) -> Option<Phase> {
+    let word = match word {
+        "open" => "trading",
+        "close" => "closed",
+        "halt" => "halted",
+        "auction" => "halt-auction",
+        "pause" => "paused",
+        word => word,
+    };
+    PHASES.iter().find(|(name, _)| *name == word).map(|(_, phase)| *phase)
+}
+
 /// The author as records hold it; the longest fits exactly.
 pub(super) fn author(uid: u32) -> ClientOrderId {
     ClientOrderId::from_text(&format!("uid:{uid}")).expect("at most 14 characters")
@@ -277,6 +317,14 @@ mod tests {
                 },
             ),
             (r#"{"do":"end-day"}"#, Request::EndDay),
+            (
+                r#"{"do":"phase","ticker":"AAPL","phase":"pre-open"}"#,
+                Request::Phase { ticker: "AAPL".into(), phase: "pre-open".into() },
+            ),
+            (
+                r#"{"do":"bust","ticker":"AAPL","match_number":65537}"#,
+                Request::Bust { ticker: "AAPL".into(), match_number: 65_537 },
+            ),
         ];
         for (text, request) in cases {
             assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);
@@ -305,6 +353,15 @@ mod tests {
         for (limit, text, value) in cases {
             assert_eq!(limit.parse(text), value, "{limit:?} {text}");
         }
+    }
+
+    #[test]
+    fn every_phase_has_its_word() {
+        for phase in Phase::ALL {
+            assert!(PHASES.iter().any(|(word, named)| *named == phase && phase_named(word) == Some(phase)));
+        }
+        assert_eq!(phase_named("auction"), Some(Phase::HaltAuction));
+        assert_eq!(phase_named("lunch"), None);
     }
 
     #[test]

@@ -1,0 +1,110 @@
+//! Price bands, and how far orders reach while a ticker does or does not match. Cold but for what orders read of it.
+//!
+//! Two bands bound the prices that trade: the dynamic one around the last trade as of the last tick of the timer or the
+//! last cross, the static one around the last cross (before it the reference of the configuration). The narrower bound
+//! of each side holds. A limit beyond it is taken at the bound; orders that rest at the bound with nothing to trade
+//! against are the *limit state*. Bounds and limit state change only by tick and cross, so that plain orders pay one
+//! comparison with a number that stands ready.
+//!
+//! A resting order that a moved band leaves outside keeps its price: it was inside when it came.
+
+use super::arena::Rank;
+use super::events::Events;
+use super::scale::Scale;
+use super::shard::Book;
+use crate::types::{Event, Price, Side, TickerId};
+
+/// Where limits of a side are taken as they are: `span` ranks from `first`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lane {
+    pub first: Rank,
+    pub span: u32,
+}
+
+/// The bounds of a ticker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Band {
+    pub lower: Price,
+    pub upper: Price,
+    /// Orders press against a bound.
+    pub limit: bool,
+}
+
+impl Band {
+    pub const NONE: Band = Band { lower: Price(0), upper: Price(0), limit: false };
+}
+
+/// What orders read of phase and band, by side of the incoming order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reaches {
+    pub lanes: [Lane; 2],
+    /// First rank of the other side that must not trade; 0 while nothing does.
+    pub walk_max: [u32; 2],
+}
+
+impl Reaches {
+    /// Of a ticker with these bounds.
+    pub fn new(scale: &Scale, band: Band, matches: bool) -> Reaches {
+        let ticks = scale.ticks();
+        let open = Reaches { lanes: [Lane { first: 0, span: ticks }; 2], walk_max: [ticks; 2] };
+        if !matches {
+            return Reaches { walk_max: [0; 2], ..open };
+        }
+        if band == Band::NONE {
+            return open;
+        }
+        let first = [scale.rank(Side::Buy, band.upper), scale.rank(Side::Sell, band.lower)];
+        Reaches {
+            lanes: first.map(|first| Lane { first, span: ticks - first }),
+            walk_max: first.map(|first| scale.walk_end(first)),
+        }
+    }
+}
+
+impl Book {
+    /// Makes what orders read follow phase and bounds.
+    pub fn settle(&mut self) {
+        self.reaches = Reaches::new(&self.scale, self.band, self.phase.matches());
+    }
+
+    /// Moves the bounds to where the last trade and the last cross put them, looks whether orders press against one, and
+    /// tells what changed.
+    pub fn move_band(&mut self, ticker: TickerId, out: &mut Events) {
+        if self.spec.band_dynamic == 0 && self.spec.band_static == 0 {
+            return;
+        }
+        let mut band = self.bounds();
+        let best = |side: Side| self.side(side).best();
+        let (bid, offer) = (self.scale.rank(Side::Buy, band.upper), self.scale.rank(Side::Sell, band.lower));
+        band.limit = self.phase.matches() && (best(Side::Buy) <= bid || best(Side::Sell) <= offer);
+        if band != self.band {
+            self.band = band;
+            self.settle();
+            out.push(ticker, Event::Band { lower: band.lower, upper: band.upper, limit: band.limit });
+        }
+    }
+
+    /// Nothing presses against a bound any more: the ticker does not match.
+    pub fn leave_limit(&mut self, ticker: TickerId, out: &mut Events) {
+        self.band.limit = false;
+        out.push(ticker, Event::Band { lower: self.band.lower, upper: self.band.upper, limit: false });
+    }
+
+    /// The narrower bound of each side, on the tick.
+    fn bounds(&self) -> Band {
+        let around = |reference: Price, width: u32| {
+            let (at, (low, high)) = (u64::from(reference.0), self.scale.ends());
+            let reach = if width == 0 { u64::from(u32::MAX) } else { at * u64::from(width) / 10_000 };
+            let (lower, upper) = (self.scale.around(at.saturating_sub(reach)).1, self.scale.around(at + reach).0);
+            (lower.clamp(low, high), upper.clamp(low, high))
+        };
+        let (lower, upper) = around(self.reference(), self.spec.band_dynamic);
+        let (lower_static, upper_static) = around(self.static_reference, self.spec.band_static);
+        let (narrow_lower, narrow_upper) = (lower.max(lower_static), upper.min(upper_static));
+        // Two bands that do not meet leave no price: then the dynamic one holds.
+        if narrow_lower <= narrow_upper {
+            return Band { lower: narrow_lower, upper: narrow_upper, limit: false };
+        }
+        Band { lower: lower.min(upper), upper, limit: false }
+    }
+}

@@ -1,0 +1,207 @@
+//! From one phase to the next: the cross on the way, the orders whose time is over, then the state. Warm.
+//!
+//! One walk serves all records that change phases, ticker by ticker: the operator's and the calendar's, halts, the start
+//! and the end of the day. Every step is taken in bounded turns, since a cross or a close may concern every order there is.
+
+use super::beside::Special;
+use super::cross::Cross;
+use super::events::{Events, Progress};
+use super::occupancy::NOWHERE;
+use super::order::FOR_CROSS;
+use super::shard::{Book, Shard, Work, nothing};
+use super::uncross::LEVELS_A_TURN_MAX;
+use crate::types::{CancelReason, Command, Event, Passage, Phase, Slot, TickerId};
+
+/// Looks of one turn: levels in a search, trades, orders or tickers.
+const LOOKS_MAX: u32 = LEVELS_A_TURN_MAX;
+/// Room that a step may need.
+const STEP_EVENTS_MAX: usize = 3;
+
+/// Where the walk's tickers go.
+#[derive(Clone, Copy, Debug)]
+enum Goal {
+    /// Where the record says.
+    Record(Command),
+    /// Where their day starts.
+    Start,
+    /// To the end of the day: no cross, and all orders are gone already.
+    End,
+}
+
+/// Changes of phase under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PhaseWalk {
+    /// [`TickerId::ALL`], or the only one.
+    ticker: TickerId,
+    goal: Goal,
+    next: u16,
+    step: Step,
+    spoke: bool,
+}
+
+/// What is being done on the way of one ticker.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one value a shard, in place")]
+enum Step {
+    Begin,
+    Cross(Cross),
+    /// Orders for a cross leave.
+    Waiting(CancelReason),
+    /// Orders of the day leave, from this one of this ladder on.
+    Day(usize, Slot),
+    State,
+}
+
+impl PhaseWalk {
+    const fn of(ticker: TickerId, goal: Goal) -> PhaseWalk {
+        PhaseWalk { ticker, goal, next: 0, step: Step::Begin, spoke: false }
+    }
+
+    /// Where a record of the venue leads.
+    pub fn record(command: &Command) -> PhaseWalk {
+        PhaseWalk::of(command.ticker, Goal::Record(*command))
+    }
+
+    /// All tickers to the phase in which their day starts.
+    pub const START: PhaseWalk = PhaseWalk::of(TickerId::ALL, Goal::Start);
+
+    /// All tickers to the end of the day; `spoke`: something was said of the record already.
+    pub const fn end(spoke: bool) -> PhaseWalk {
+        PhaseWalk { spoke, ..PhaseWalk::of(TickerId::ALL, Goal::End) }
+    }
+
+    fn to(&self, book: &Book) -> Phase {
+        match &self.goal {
+            Goal::Record(command) => book.phase.after(command),
+            Goal::Start => book.spec.phase_start,
+            Goal::End => Phase::Closed,
+        }
+    }
+
+    /// The first step of a ticker.
+    fn begin(&self, book: &Book) -> Step {
+        let to = self.to(book);
+        match (book.phase.passage(to), self.goal) {
+            (Passage::Plain, _) | (_, Goal::End) => self.after_cross(book),
+            (Passage::Cross(kind), _) => Step::Cross(Cross::new(kind, false)),
+            (Passage::CrossIfCrossed(kind), _) => Step::Cross(Cross::new(kind, true)),
+        }
+    }
+
+    fn after_cross(&self, book: &Book) -> Step {
+        let (from, to) = (book.phase, self.to(book));
+        if !from.drops_cross_orders(to) {
+            return self.after_waiting(book);
+        }
+        Step::Waiting(match (from.passage(to), from) {
+            (Passage::Cross(_) | Passage::CrossIfCrossed(_), _) => CancelReason::Expired,
+            (Passage::Plain, Phase::PreOpen) => CancelReason::OpeningHalted,
+            (Passage::Plain, _) => CancelReason::Closed,
+        })
+    }
+
+    fn after_waiting(&self, book: &Book) -> Step {
+        let closes = self.to(book) == Phase::Closed && book.phase != Phase::Closed;
+        if closes { Step::Day(0, first(book, 0)) } else { Step::State }
+    }
+}
+
+impl Shard {
+    /// Goes on with the walk as far as this turn reaches.
+    #[cold]
+    pub(super) fn phases(&mut self, mut walk: PhaseWalk, out: &mut Events) -> Progress {
+        let mut looks = LOOKS_MAX;
+        while let Some(book) = self.books.get(walk.next as usize) {
+            let ticker = TickerId(walk.next);
+            if !book.ours || !(walk.ticker == TickerId::ALL || walk.ticker == ticker) {
+                walk.next += 1;
+                continue;
+            }
+            if out.room() < STEP_EVENTS_MAX || looks == 0 {
+                self.work = Work::Phases(walk);
+                return Progress::More;
+            }
+            looks -= 1;
+            walk = self.phase_step(ticker, walk, &mut looks, out);
+            // A ticker is through: stops that its cross reached wake before the next one is looked at.
+            if matches!(walk.step, Step::Begin) {
+                self.after = Some(walk);
+                if self.awaken(ticker, Progress::Done, out) == Progress::More {
+                    return Progress::More;
+                }
+                self.after = None;
+            }
+        }
+        if walk.spoke { Progress::Done } else { nothing(walk.ticker, out) }
+    }
+
+    /// One step of one ticker.
+    fn phase_step(&mut self, ticker: TickerId, mut walk: PhaseWalk, looks: &mut u32, out: &mut Events) -> PhaseWalk {
+        let book = &self.books[ticker.index()];
+        walk.step = match walk.step {
+            Step::Begin => walk.begin(book),
+            Step::Cross(mut cross) => {
+                if self.cross(ticker, &mut cross, looks, out) {
+                    walk.after_cross(&self.books[ticker.index()])
+                } else {
+                    Step::Cross(cross)
+                }
+            }
+            Step::Waiting(reason) => {
+                let ladders = &book.sides[usize::from(FOR_CROSS)..];
+                match ladders.iter().find(|ladder| !ladder.is_empty()).map(|ladder| ladder.first()) {
+                    Some(slot) => {
+                        self.cancel_whole(slot, reason, out);
+                        walk.step
+                    }
+                    None => walk.after_waiting(book),
+                }
+            }
+            Step::Day(ladder, slot) => self.day_step(ticker, ladder, slot, out),
+            Step::State => {
+                self.enter_phase(ticker, walk.to(book), out);
+                (walk.next, walk.spoke) = (walk.next + 1, true);
+                Step::Begin
+            }
+        };
+        walk
+    }
+
+    /// The close looks at one order of the book: those of the day leave.
+    fn day_step(&mut self, ticker: TickerId, ladder: usize, slot: Slot, out: &mut Events) -> Step {
+        let book = &self.books[ticker.index()];
+        if slot == Slot::NONE {
+            return if ladder == 0 { Step::Day(1, first(book, 1)) } else { Step::State };
+        }
+        let order = &self.arena.orders[slot.index()];
+        let mut after = book.sides[ladder].after(&self.arena, order);
+        if after == Slot::NONE {
+            let rank = book.sides[ladder].next(order.rank + 1);
+            after = if rank == NOWHERE { Slot::NONE } else { book.sides[ladder].first_at(rank) };
+        }
+        // Those with an end of their own, or with none, stay.
+        if !order.special.has(Special::KEPT) && !order.special.has(Special::TIMED) {
+            self.cancel_whole(slot, CancelReason::Expired, out);
+        }
+        Step::Day(ladder, after)
+    }
+
+    fn enter_phase(&mut self, ticker: TickerId, to: Phase, out: &mut Events) {
+        let book = &mut self.books[ticker.index()];
+        let opens = to.matches() && !book.phase.matches();
+        book.phase = to;
+        book.settle();
+        out.push(ticker, Event::State { state: to.trading_state() });
+        if opens {
+            book.move_band(ticker, out);
+        } else if !to.matches() && book.band.limit {
+            book.leave_limit(ticker, out);
+        }
+    }
+}
+
+/// The first order of a ladder.
+fn first(book: &Book, ladder: usize) -> Slot {
+    let ladder = &book.sides[ladder];
+    if ladder.is_empty() { Slot::NONE } else { ladder.first() }
+}

@@ -1,0 +1,148 @@
+//! The last trades of a shard, kept so that one of them can be broken. Written by each trade, hot; searched cold.
+//!
+//! A ring of whole cache lines, all taken at start: the newest trade takes the place of the oldest. A trade is written
+//! where the one before it ends, so that the hot path touches memory in a row.
+
+use super::events::{Events, Progress};
+use super::order::Order;
+use super::shard::{Shard, Work, nothing};
+use crate::types::{Event, Liquidity, MatchNumber, OrderTag, Price, Quantity, Side, TickerId};
+use core::hint::black_box;
+
+/// Trades looked at in one turn of a search.
+const LOOKS_MAX: usize = 2_048;
+
+/// One execution with both its parties.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Trade {
+    pub buy: OrderTag,
+    pub sell: OrderTag,
+    /// 0 for a place not written yet.
+    pub match_number: MatchNumber,
+    pub price: Price,
+    pub quantity: Quantity,
+    pub buy_liquidity: Liquidity,
+    pub sell_liquidity: Liquidity,
+    pub broken: bool,
+}
+
+const _: () = assert!(size_of::<Trade>() == 64, "a trade is one cache line");
+
+/// The ring.
+#[derive(Clone, Debug)]
+pub(super) struct Tape {
+    ring: Box<[Trade]>,
+    next: usize,
+}
+
+/// A search for a trade to break.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BustWalk {
+    ticker: TickerId,
+    match_number: MatchNumber,
+    at: usize,
+}
+
+impl BustWalk {
+    pub fn new(ticker: TickerId, match_number: u64) -> BustWalk {
+        BustWalk { ticker, match_number: MatchNumber(match_number), at: 0 }
+    }
+}
+
+impl Trade {
+    /// Of a sweep, `quantity` shares at the resting order's price.
+    #[inline]
+    pub fn filled(
+        taker: &Order,
+        resting: &Order,
+        match_number: MatchNumber,
+        quantity: Quantity,
+        added: Liquidity,
+    ) -> Trade {
+        let (price, broken, removed) = (resting.price, false, Liquidity::Removed);
+        match taker.side() {
+            Side::Buy => Trade {
+                buy: taker.tag,
+                sell: resting.tag,
+                match_number,
+                price,
+                quantity,
+                buy_liquidity: removed,
+                sell_liquidity: added,
+                broken,
+            },
+            Side::Sell => Trade {
+                buy: resting.tag,
+                sell: taker.tag,
+                match_number,
+                price,
+                quantity,
+                buy_liquidity: added,
+                sell_liquidity: removed,
+                broken,
+            },
+        }
+    }
+}
+
+impl Tape {
+    /// Room for `kept` trades, at least one.
+    pub fn new(kept: u32) -> Tape {
+        let nobody = super::arena::NOBODY;
+        let none = Trade {
+            buy: nobody,
+            sell: nobody,
+            match_number: MatchNumber(0),
+            price: Price(0),
+            quantity: Quantity(0),
+            buy_liquidity: Liquidity::Added,
+            sell_liquidity: Liquidity::Added,
+            broken: false,
+        };
+        Tape { ring: (0..kept.max(1)).map(|_| black_box(none)).collect(), next: 0 }
+    }
+
+    #[inline]
+    pub fn push(&mut self, trade: Trade) {
+        self.ring[self.next] = trade;
+        self.next += 1;
+        if self.next == self.ring.len() {
+            self.next = 0;
+        }
+    }
+
+    /// Every trade kept, as far as later records depend on it.
+    pub fn iter(&self) -> impl Iterator<Item = &Trade> {
+        self.ring.iter().filter(|trade| trade.match_number.0 != 0)
+    }
+}
+
+impl Shard {
+    /// Breaks the trade of the walk, once, if it is among those kept.
+    #[cold]
+    pub(super) fn bust(&mut self, mut walk: BustWalk, out: &mut Events) -> Progress {
+        // The locate is part of the number: of another ticker there is no such trade.
+        if walk.ticker.locate() != walk.match_number.0 as u16 {
+            return nothing(walk.ticker, out);
+        }
+        let ring = &mut self.tape.ring;
+        let end = ring.len().min(walk.at + LOOKS_MAX);
+        let found = ring[walk.at..end].iter_mut().find(|trade| trade.match_number == walk.match_number);
+        if let Some(trade) = found {
+            if core::mem::replace(&mut trade.broken, true) {
+                return nothing(walk.ticker, out);
+            }
+            let Trade { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity, .. } = *trade;
+            let event = Event::Broken { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity };
+            out.push(walk.ticker, event);
+            return Progress::Done;
+        }
+        if end == ring.len() {
+            return nothing(walk.ticker, out);
+        }
+        walk.at = end;
+        self.work = Work::Bust(walk);
+        Progress::More
+    }
+}
