@@ -27,6 +27,7 @@ fn kinds() -> Vec<(&'static str, Command)> {
         ("market", market),
         ("post only", Command { post_only: 1, ..limit }),
         ("fill or kill", Command { min_quantity: limit.quantity, ..limit }),
+        ("stop", Command { tags: 1 << 31, value: u64::from(REFERENCE), ..limit }),
     ];
     for (name, cross) in [("on open", b'O'), ("on close", b'C')] {
         kinds.push((name, Command { cross, ..limit }));
@@ -39,16 +40,21 @@ fn kinds() -> Vec<(&'static str, Command)> {
 /// The table of the documentation again, as sentences.
 fn expected(name: &str, time: TimeInForce, phase: Phase) -> Reject {
     let immediate = time == TimeInForce::ImmediateOrCancel;
+    let lasts = time == TimeInForce::GoodTillCancel;
     let in_auction = matches!(phase, Phase::PreOpen | Phase::HaltAuction | Phase::Paused);
     match (name, phase) {
         (_, Phase::Closed) => Reject::Closed,
         (_, Phase::Halted) => Reject::Halted,
+        ("on open", Phase::PreOpen) | ("on close", Phase::Trading | Phase::PreClose) if lasts => Reject::TimeInForce,
         ("on open", Phase::PreOpen) => Reject::None,
         ("on open", _) => Reject::NoOpening,
         ("on close", Phase::Trading | Phase::PreClose) => Reject::None,
         ("on close", _) => Reject::NoClosing,
+        ("stop", _) => Reject::None,
         _ if in_auction && immediate => Reject::ImmediateInAuction,
         ("market", _) if in_auction => Reject::MarketInAuction,
+        ("market", _) if lasts => Reject::TimeInForce,
+        ("post only", _) if immediate => Reject::InvalidPostOnly,
         ("fill or kill", _) if !immediate => Reject::InvalidMinQuantity,
         _ => Reject::None,
     }
@@ -105,6 +111,9 @@ fn cross_orders_that_make_no_sense_are_refused() {
         (Command { tags: only, price: Price::MARKET, ..on_close }, Reject::InvalidImbalanceOnly),
         (Command { tags: only, cross: b'N', ..on_close }, Reject::InvalidImbalanceOnly),
         (Command { min_quantity: Quantity(10), ..on_close }, Reject::InvalidMinQuantity),
+        (Command { max_floor: Quantity(10), tags: 1 << 5, ..on_close }, Reject::InvalidMaxFloor),
+        (Command { value: u64::from(REFERENCE), tags: 1 << 31, ..on_close }, Reject::InvalidCross),
+        (Command { time_in_force: TimeInForce::GoodTillTime, expire_seconds: 5, ..on_close }, Reject::TimeInForce),
     ];
     for (command, reject) in cases {
         assert_eq!(Desk::new(&auctions()).ask(command), reject, "{command:?}");

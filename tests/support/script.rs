@@ -47,6 +47,22 @@ pub enum Said {
     Wakes { who: u16, quantity: u32 },
     Nothing,
     State(TradingState),
+    Crosses { buy: u16, sell: u16, quantity: u32, price: u32 },
+    CrossDone { quantity: u64, price: u32 },
+    Band { lower: u32, upper: u32, limit: bool },
+    Broken { buy: u16, sell: u16, quantity: u32 },
+}
+
+pub fn crosses(buy: u16, sell: u16, quantity: u32, price: u32) -> Said {
+    Said::Crosses { buy, sell, quantity, price }
+}
+
+pub fn cross_done(quantity: u64, price: u32) -> Said {
+    Said::CrossDone { quantity, price }
+}
+
+pub fn trades() -> Said {
+    Said::State(TradingState::Trading)
 }
 
 pub fn accepted(who: u16) -> Said {
@@ -101,6 +117,14 @@ fn said(event: &Event) -> Said {
         Event::Refreshed { order, quantity, reserve, .. } => refills(order.session.0, quantity.0, reserve.0),
         Event::Triggered { order, quantity, .. } => wakes(order.session.0, quantity.0),
         Event::State { state } => Said::State(state),
+        Event::Crossed { buy, sell, quantity, price, .. } => {
+            crosses(buy.session.0, sell.session.0, quantity.0, price.0)
+        }
+        Event::CrossDone { quantity, price, .. } => cross_done(quantity, price.0),
+        Event::Band { lower, upper, limit } => Said::Band { lower: lower.0, upper: upper.0, limit },
+        Event::Broken { buy, sell, quantity, .. } => {
+            Said::Broken { buy: buy.session.0, sell: sell.session.0, quantity: quantity.0 }
+        }
         other => panic!("this script has no words for {other:?}"),
     }
 }
@@ -120,19 +144,47 @@ impl Default for Floor {
 
 impl Floor {
     pub fn new() -> Floor {
-        Floor { shard: Shard::new(&market(), MatcherId(0)).unwrap(), events: Events::new(), number: 0 }
+        Floor::with(|_| {})
+    }
+
+    /// A book of a ticker with orders for crosses, in the phase before its opening.
+    pub fn opening() -> Floor {
+        Floor::with(|auction| (auction.cross_orders, auction.phase_start) = (true, Phase::PreOpen))
+    }
+
+    pub fn with(change: impl FnOnce(&mut AuctionSpec)) -> Floor {
+        let mut market = market();
+        change(&mut market.tickers[0].auction);
+        Floor { shard: Shard::new(&market, MatcherId(0)).unwrap(), events: Events::new(), number: 0 }
     }
 
     /// What the record makes the book say. An Enter gets its number in the journal as slot and as user reference.
-    pub fn play(&mut self, mut record: Sequenced) -> Vec<Said> {
+    pub fn play(&mut self, record: Sequenced) -> Vec<Said> {
+        self.events(record).iter().map(said).collect()
+    }
+
+    /// The same, word for word.
+    pub fn events(&mut self, mut record: Sequenced) -> Vec<Event> {
         self.number += 1;
         record.number = Number(self.number);
         if record.command.kind == CommandKind::Enter {
             record.verdict.slot = Slot(self.number as u32);
             record.command.user_ref = UserRef(self.number as u32);
         }
-        execute(&mut self.shard, &record, &mut self.events).iter().map(|(_, event)| said(event)).collect()
+        execute(&mut self.shard, &record, &mut self.events).into_iter().map(|(_, event)| event).collect()
     }
+
+    /// Ticker and phase.
+    pub fn enter(&mut self, phase: Phase) -> Vec<Said> {
+        self.play(to_phase(phase))
+    }
+}
+
+/// The record that takes the ticker to a phase.
+pub fn to_phase(phase: Phase) -> Sequenced {
+    let mut record = venue(CommandKind::Phase);
+    (record.command.ticker, record.command.value) = (TickerId(0), u64::from(phase.letter()));
+    record
 }
 
 /// What the records make an empty book say, one after the other.
@@ -263,6 +315,20 @@ pub trait Terms: Sized {
     }
 
     /// Post-only, one tick back from the best price where it would take.
+    /// For the opening cross.
+    fn on_open(self) -> Sequenced {
+        self.with(|command| command.cross = b'O')
+    }
+
+    /// For the closing cross.
+    fn on_close(self) -> Sequenced {
+        self.with(|command| command.cross = b'C')
+    }
+
+    fn imbalance_only(self) -> Sequenced {
+        self.with(|command| command.tags |= Command::IMBALANCE_ONLY)
+    }
+
     fn steps_back(self) -> Sequenced {
         self.tag(12).tag(8).with(|command| command.post_only = 2)
     }
