@@ -85,6 +85,13 @@ impl Desk {
         record
     }
 
+    /// The record that takes the ticker to a phase.
+    fn phase(&mut self, phase: Phase) -> Sequenced {
+        let mut record = self.record(CommandKind::Phase, 0);
+        (record.command.ticker, record.command.value) = (TickerId(0), u64::from(phase.letter()));
+        record
+    }
+
     /// Plays a record to its end and adds its calls to `cost`. Units are the caller's to count.
     fn play(&mut self, record: &Sequenced, cost: &mut Cost) {
         let mut start = Instant::now();
@@ -240,6 +247,42 @@ fn mass_cancel(orders: usize) -> Cost {
     Cost { units: orders, ..cost }
 }
 
+/// A desk whose ticker gathers `orders` for a cross: bids and offers across each other, in turn, over `prices` of each.
+fn gathered(orders: usize, prices: usize) -> Desk {
+    let mut desk = Desk::new(wide(), orders as u32);
+    let gather = desk.phase(Phase::PreOpen);
+    desk.fill([gather]);
+    let both: Vec<_> = (0..orders)
+        .map(|slot| {
+            let (side, away) = ([SideCode::Buy, SideCode::Sell][slot % 2], (slot / 2 % prices) as u32);
+            let tick = if side == SideCode::Buy { 2_000_000 + away } else { 2_000_000 - away };
+            desk.order(side, slot, 100, tick * TICK)
+        })
+        .collect();
+    desk.fill(both);
+    desk
+}
+
+/// The cross of `orders` orders that all trade: its price, every trade and the state.
+fn auction(orders: usize, prices: usize) -> Cost {
+    let mut desk = gathered(orders, prices);
+    let mut cost = Cost::default();
+    let open = desk.phase(Phase::Trading);
+    desk.play(&open, &mut cost);
+    Cost { units: orders / 2, ..cost }
+}
+
+/// The imbalance of a cross that has `prices` of each side across each other.
+fn imbalance(prices: usize) -> Cost {
+    let mut desk = gathered(2 * prices, prices);
+    let mut cost = Cost::default();
+    for _ in 0..10 {
+        let tick = desk.record(CommandKind::Tick, 0);
+        desk.play(&tick, &mut cost);
+    }
+    Cost { units: 10 * 2 * prices, ..cost }
+}
+
 /// Books of so many tickers, made and touched. The unit is a mebibyte of memory.
 fn start_up(tickers: usize) -> Cost {
     let specs = (0..tickers).map(|n| ticker(&format!("T{n}"), 0, TICK, TICK, 1_600_000)).collect();
@@ -254,7 +297,7 @@ fn start_up(tickers: usize) -> Cost {
 
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let cases: [(&str, &str, &dyn Fn() -> Cost); 12] = [
+    let cases: [(&str, &str, &dyn Fn() -> Cost); 15] = [
         ("sparse 100,000", "entry or cancel", &|| sparse(100_000)),
         ("sparse 1,000,000", "entry or cancel", &|| sparse(1_000_000)),
         ("sweep 100 prices", "fill", &|| sweep(100, 1)),
@@ -266,6 +309,9 @@ fn main() {
         ("10,000 stops wake", "stop", &|| stops_waking(10_000)),
         ("reserve of 1,000 parts", "part", &|| refills(1_000)),
         ("mass cancel 100,000", "cancel", &|| mass_cancel(100_000)),
+        ("auction of 1,000,000, 50,000 prices", "trade", &|| auction(1_000_000, 50_000)),
+        ("auction of 1,000,000, one price", "trade", &|| auction(1_000_000, 1)),
+        ("imbalance over 100,000 prices", "price", &|| imbalance(50_000)),
         ("start-up 1,000 tickers", "mebibyte", &|| start_up(1_000)),
     ];
     println!("{:<34} {:>10} {:>9} {:>12}  unit", "case", "ns a unit", "calls", "longest us");
