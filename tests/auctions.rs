@@ -409,6 +409,19 @@ mod bands {
     }
 
     #[test]
+    fn bounds_stay_while_orders_press_against_one() {
+        let mut floor = banded();
+        tick(&mut floor);
+        floor.play(buy(A, 9, 700));
+        floor.play(sell(D, 5, 550));
+        let pressed = Said::Band { lower: 450, upper: 550, limit: true };
+        assert_eq!(tick(&mut floor), [pressed], "the trade at the bound does not let the price go on");
+        assert_eq!(tick(&mut floor), [Said::Nothing]);
+        floor.play(sell(D, 4, 550));
+        assert_eq!(tick(&mut floor), [Said::Band { lower: 495, upper: 605, limit: false }]);
+    }
+
+    #[test]
     fn a_market_order_stops_at_the_bound() {
         let mut floor = Floor::new();
         floor.play(sell(A, 5, 540));

@@ -16,8 +16,8 @@ use support::lanes::{Lane, MATCHERS, market};
 
 const COMMANDS_DEFAULT: u64 = 100_000;
 const CHECK_EVERY: u64 = 50;
-/// Room for the messages of a run: about 30 bytes for each of two events a record.
-const STORE_BYTES: usize = 64 << 20;
+/// Room in the store for the messages of a record, on the average of a run.
+const RECORD_BYTES: usize = 256;
 
 /// What leaves for the feed.
 struct ToFeed {
@@ -66,7 +66,8 @@ fn a_book_built_from_the_feed_is_the_visible_part_of_the_engines() {
     let market = market(1_000);
     let directory = tempfile::tempdir().unwrap();
     let cache = DepthCache::create(&directory.path().join("depth"), &market, 4_096).unwrap();
-    let mut outlet = ToFeed { stream: FeedStream::new(&market, STORE_BYTES, Some(cache)), reports: 0 };
+    let mut outlet =
+        ToFeed { stream: FeedStream::new(&market, commands as usize * RECORD_BYTES, Some(cache)), reports: 0 };
     let mut lanes: Vec<_> = (0..MATCHERS).map(|m| Lane::new(&market, MatcherId(m))).collect();
     let (mut flow, mut events, mut builder) = (Flow::new(seed, &market), Events::new(), BookBuilder::new());
     let start = Sequenced { command: Command::new(CommandKind::DayStart), ..Sequenced::default() };

@@ -13,6 +13,12 @@ pub struct Outcome {
 }
 
 impl TwinBook {
+    fn is_pressed(&self, lower: Price, upper: Price) -> bool {
+        let bids = self.prices(Side::Buy).iter().any(|&bid| bid >= upper);
+        let offers = self.prices(Side::Sell).iter().any(|&offer| offer <= lower);
+        self.phase.matches() && (bids || offers)
+    }
+
     fn ladder(&self) -> (u32, u32, u32) {
         let tick = self.spec.tick.0;
         (self.spec.price_min.0.div_ceil(tick).max(1) * tick, self.spec.price_max.0 / tick * tick, tick)
@@ -207,7 +213,7 @@ impl Twin {
         let (lower, upper, limit) = book.band;
         self.say(ticker, Event::State { state: to.trading_state() });
         if opens {
-            self.move_band(ticker);
+            self.center_band(ticker);
         } else if !to.matches() && limit {
             self.books.get_mut(&ticker).unwrap().band = (lower, upper, false);
             self.say(ticker, Event::Band { lower, upper, limit: false });
@@ -338,15 +344,29 @@ impl Twin {
         }
     }
 
+    /// Bounds against which orders press stay.
     fn move_band(&mut self, ticker: TickerId) {
-        let book = self.books.get_mut(&ticker).unwrap();
+        let book = &self.books[&ticker];
+        let (lower, upper, _) = book.band;
+        if upper != Price(0) && book.is_pressed(lower, upper) {
+            self.tell_band(ticker, (lower, upper, true));
+        } else {
+            self.center_band(ticker);
+        }
+    }
+
+    fn center_band(&mut self, ticker: TickerId) {
+        let book = &self.books[&ticker];
         if book.spec.auction.band_dynamic == 0 && book.spec.auction.band_static == 0 {
             return;
         }
         let (lower, upper) = book.bounds();
-        let pressed = book.prices(Side::Buy).iter().any(|&bid| bid >= upper)
-            || book.prices(Side::Sell).iter().any(|&offer| offer <= lower);
-        let band = (lower, upper, pressed && book.phase.matches());
+        self.tell_band(ticker, (lower, upper, book.is_pressed(lower, upper)));
+    }
+
+    fn tell_band(&mut self, ticker: TickerId, band: (Price, Price, bool)) {
+        let (lower, upper, _) = band;
+        let book = self.books.get_mut(&ticker).unwrap();
         if std::mem::replace(&mut book.band, band) != band {
             self.say(ticker, Event::Band { lower, upper, limit: band.2 });
         }

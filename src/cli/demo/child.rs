@@ -33,11 +33,12 @@ fn memory_backed() -> PathBuf {
 }
 
 impl Exchange {
-    /// Starts one and waits until it is ready; its own words go to standard output, indented.
+    /// Starts one with a configuration file, or with `text` as one, and waits until it is ready; its own words go to
+    /// standard output, indented.
     ///
     /// # Errors
     /// It does not start; its own words say why.
-    pub fn start(config: Option<&Path>) -> Result<Exchange, Failure> {
+    pub fn start(config: Option<&Path>, text: Option<&str>) -> Result<Exchange, Failure> {
         let directory = memory_backed().join(format!("pitlane-demo-{}", std::process::id()));
         let failed = |what: &str, e: std::io::Error| Failure::Fault(format!("{what}: {e}"));
         let program = std::env::current_exe().map_err(|e| failed("finding this program", e))?;
@@ -46,7 +47,13 @@ impl Exchange {
         command.arg("run").arg("--directory").arg(&directory);
         command.args(["--listen", "127.0.0.1:0", "--rerequest", "127.0.0.1:0", "--feed"]);
         command.arg(format!("239.195.1.1:{}", free.port()));
-        if let Some(config) = config {
+        if let Some(text) = text {
+            let path = directory.join("demo.toml");
+            std::fs::create_dir_all(&directory)
+                .and_then(|()| std::fs::write(&path, text))
+                .map_err(|e| failed("writing the configuration", e))?;
+            command.arg("--config").arg(path);
+        } else if let Some(config) = config {
             command.arg("--config").arg(config);
         }
         let mut process =

@@ -5,6 +5,7 @@
 //! follows the multicast feed, the proofs replay the log that the process left. Exit code 0 only if all of them hold.
 
 mod child;
+mod day;
 mod proofs;
 mod recorded;
 mod subscriber;
@@ -63,9 +64,18 @@ pub struct Arguments {
 /// # Errors
 /// Something did not start, or a proof failed.
 pub fn main(arguments: Arguments) -> Outcome {
-    let mut config = arguments.config.load()?;
+    let has_day = arguments.flow.is_none() && arguments.config.config.is_none();
+    let (mut config, text) = if has_day {
+        let text = day::configuration();
+        (
+            Config::parse("the demonstration's configuration", &text).map_err(|e| Failure::Usage(e.to_string()))?,
+            Some(text),
+        )
+    } else {
+        (arguments.config.load()?, None)
+    };
     println!("Starting an exchange as a process of its own:");
-    let mut exchange = Exchange::start(arguments.config.config.as_deref())?;
+    let mut exchange = Exchange::start(arguments.config.config.as_deref(), text.as_deref())?;
     config.directory = exchange.directory.clone();
     step_aside();
     let subscriber = Subscriber::start(&exchange.endpoints)?;
@@ -78,7 +88,14 @@ pub fn main(arguments: Arguments) -> Outcome {
 
     let mut events = None;
     let reports = match &arguments.flow {
-        None => generated_flow(&arguments, &config, &mut player, clients)?,
+        None if has_day => {
+            day::open(&config, &exchange, &mut player)?;
+            let pause = |player: &mut Player| day::pause(&config, &exchange, player);
+            let reports = generated_flow(&arguments, &config, &mut player, clients, pause)?;
+            day::close(&config, &exchange, &mut player)?;
+            reports
+        }
+        None => generated_flow(&arguments, &config, &mut player, clients, |_| Ok(()))?,
         Some(directory) => {
             let (played, reports) = recorded::play(directory, &config, &mut player)?;
             events = Some(played);
@@ -95,6 +112,9 @@ pub fn main(arguments: Arguments) -> Outcome {
 
     let replayed = replay_whole(&config, &log_path(&exchange.directory)).map_err(super::replay::failure)?;
     tables::print(&config, &replayed, &reports, &heard);
+    if has_day {
+        day::print(&heard.blocks);
+    }
     if let Some(played) = &events {
         played.compare(&heard.blocks);
     }
@@ -117,12 +137,14 @@ fn step_aside() {
     }
 }
 
-/// The generated flow in two halves, with connections cut in between and some orders that risk must refuse.
+/// The generated flow in two halves, with connections cut in between, some orders that risk must refuse, and what else
+/// is to happen there.
 fn generated_flow(
     arguments: &Arguments,
     config: &Config,
     player: &mut Player,
     clients: usize,
+    between: impl FnOnce(&mut Player) -> Outcome,
 ) -> Result<Vec<LoadReport>, Failure> {
     let flow = generated(config, arguments.seed, clients)?;
     println!(
@@ -141,6 +163,7 @@ fn generated_flow(
     end_progress();
     break_limits(config, player)?;
     cut_connections(config, player)?;
+    between(player)?;
     // The flow's times go on from where they were; the second half counts from its own start.
     let mut rest = steps.map(move |mut step| {
         step.at_ns = step.at_ns.saturating_sub(half);

@@ -7,7 +7,7 @@
 //! An order that finds nothing to trade with is by far the most frequent, and goes straight into the book.
 
 use super::arena::{Arena, Rank};
-use super::beside::{Special, is_special};
+use super::beside::{Special, is_plain_day, is_special};
 use super::events::{Events, Progress};
 use super::ladder::Place;
 use super::order::Order;
@@ -66,7 +66,6 @@ pub(super) struct Reach {
 impl Book {
     /// Moves a limit that would trade to one tick from the best price of the other side, hidden orders there counted: then
     /// it rests. Where the ladder has no such price it stays, and the order leaves as one that may not step back.
-    #[cold]
     pub(super) fn step_back(&self, side: Side, reach: &mut Reach, price: Price) -> Price {
         let best = self.side(side.opposite()).best();
         if price.is_market() || best >= reach.walk_end || best == 0 {
@@ -91,11 +90,10 @@ impl Shard {
         let rank = book.scale.rank(side, command.price);
         let ticks = book.scale.ticks();
         let crosses = book.side(side.opposite()).best() < ticks.wrapping_sub(rank);
-        let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
         let lane = book.reaches.lanes[side.index()];
         // Off the lane: a market order, or a limit beyond the price band.
         let straight = rank.wrapping_sub(lane.first) < lane.span;
-        if !straight || crosses || immediate || command.is_cross() || is_special(command) {
+        if !straight || crosses || command.is_cross() || !is_plain_day(command) {
             return self.enter_taker(record, out);
         }
         let reference = book.numbers.next_reference();
@@ -108,7 +106,7 @@ impl Shard {
         let (order, quantity) = (Order::tag_of(command, slot), command.quantity);
         let (price, display) = (command.price, command.display);
         out.push(command.ticker, Event::Accepted { order, reference, quantity, price });
-        let shown = if display.is_shown() { quantity } else { Quantity(0) };
+        let shown = Quantity(quantity.0 * u32::from(display.is_shown()));
         out.push(command.ticker, Event::Rested { order, reference, side, display, quantity, shown, price });
         Progress::Done
     }
@@ -120,40 +118,47 @@ impl Shard {
         if command.is_cross() {
             return self.enter_cross(record, out);
         }
-        let book = &mut self.books[command.ticker.index()];
-        let mut reach = book.reach(side, record, command.stop_at().is_none());
-        let mut price = reach.price;
-        if command.post_only == POST_ONLY_REPRICED && command.stop_at().is_none() {
-            price = book.step_back(side, &mut reach, price);
+        if is_special(command) || command.post_only == POST_ONLY_REPRICED {
+            return self.enter_special(record, out);
         }
+        let book = &mut self.books[command.ticker.index()];
+        let Reach { price, rank, walk_end, stays, .. } = book.reach(side, record, true);
         let reference = book.numbers.next_reference();
         let (order, quantity) = (Order::tag_of(command, slot), command.quantity);
         out.push(command.ticker, Event::Accepted { order, reference, quantity, price });
-        let order = Order { price, ..Order::entered(command, slot, reference, reach.rank) };
-        if is_special(command) {
-            return self.enter_special(record, order, &reach, out);
-        }
+        let order = Order { price, ..Order::entered(command, slot, reference, rank) };
         // An order that may rest and has a least quantity is special.
         let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
         let least = if immediate { command.min_quantity } else { Quantity(0) };
-        let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: false };
-        let progress = self.take(&mut taker, least, out);
+        let progress = self.take(&mut Taker { order, walk_end, stays, replaced: false }, least, out);
         self.awaken(command.ticker, progress, out)
     }
 
-    /// An accepted order that keeps a reserve or a least quantity, has an expiry, or waits for a trade.
+    /// An accepted order that keeps a reserve or a least quantity, has an expiry, waits for a trade, or steps back.
     #[cold]
     #[inline(never)]
-    fn enter_special(&mut self, record: &Sequenced, mut order: Order, reach: &Reach, out: &mut Events) -> Progress {
-        let command = &record.command;
-        self.fit(&mut order, command, record.verdict.limit_price, true);
-        self.set_expiry(&mut order, command, record.time);
+    fn enter_special(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
+        let (command, slot, side) = (&record.command, record.verdict.slot, record.command.side.side());
+        let book = &mut self.books[command.ticker.index()];
         let stop = command.stop_at();
-        let immediate = order.special.has(Special::IMMEDIATE);
-        let least = self.specials.least(&order, immediate);
+        let mut reach = book.reach(side, record, stop.is_none());
+        let steps_back = command.post_only == POST_ONLY_REPRICED && stop.is_none();
+        let limit = reach.price;
+        let price = if steps_back { book.step_back(side, &mut reach, limit) } else { limit };
+        let reference = book.numbers.next_reference();
+        let mut order = Order { price, ..Order::entered(command, slot, reference, reach.rank) };
+        let quantity = command.quantity;
+        out.push(command.ticker, Event::Accepted { order: order.tag, reference, quantity, price });
+        let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
+        let mut least = if immediate { command.min_quantity } else { Quantity(0) };
+        if is_special(command) {
+            self.fit(&mut order, command, record.verdict.limit_price, true);
+            self.set_expiry(&mut order, command, record.time);
+            least = self.specials.least(&order, immediate);
+        }
         let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: false };
         if let Some(stop) = stop {
-            if !self.books[command.ticker.index()].wakes_at(order.side(), stop) {
+            if !self.books[command.ticker.index()].wakes_at(side, stop) {
                 self.sleep(&order, stop, true);
                 return Progress::Done;
             }

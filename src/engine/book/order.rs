@@ -107,6 +107,13 @@ impl Order {
         (self.side().index() + usize::from(self.shelf)) & 3
     }
 
+    /// Shares that show, of an order that does not sleep.
+    #[inline(always)]
+    pub fn shown_plain(&self) -> Quantity {
+        // No branch: whether an order shows is not to be foreseen.
+        Quantity(self.leaves.0 * u32::from(self.is_shown()))
+    }
+
     #[inline]
     pub fn is_shown(&self) -> bool {
         self.display.is_shown()

@@ -193,7 +193,7 @@ impl Shard {
         book.settle();
         out.push(ticker, Event::State { state: to.trading_state() });
         if opens {
-            book.move_band(ticker, out);
+            book.center_band(ticker, out);
         } else if !to.matches() && book.band.limit {
             book.leave_limit(ticker, out);
         }

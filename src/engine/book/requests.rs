@@ -4,7 +4,7 @@
 //! request is too late: nothing happens, and a Replace says so because its user reference becomes free again.
 
 use super::arena::Arena;
-use super::beside::{Special, is_special};
+use super::beside::{Special, is_plain_day};
 use super::events::{Events, Progress};
 use super::order::{CONTINUOUS, Order};
 use super::shard::{Shard, nothing};
@@ -60,8 +60,7 @@ impl Shard {
         }
         let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
         ladder.leave(chains, &mut sessions[order.tag.session.index()], order.place(), slot);
-        let shown = if order.is_shown() { order.leaves } else { Quantity(0) };
-        out.push(order.ticker, canceled(order, order.leaves, Quantity(0), shown, reason));
+        out.push(order.ticker, canceled(order, order.leaves, Quantity(0), order.shown_plain(), reason));
         order.leaves = Quantity(0);
     }
 
@@ -131,7 +130,7 @@ impl Shard {
         let Arena { orders, chains, .. } = &mut self.arena;
         let book = &mut self.books[before.ticker.index()];
         let reach = book.reach(side, record, true);
-        if !reach.rests || before.special != Special::NONE || is_special(command) {
+        if !reach.rests || before.special != Special::NONE || !is_plain_day(command) {
             return self.replace_special(record, &before, reach, out);
         }
         let ladder = &mut book.sides[side.index()];
@@ -142,8 +141,8 @@ impl Shard {
         order.leaves = Quantity(command.quantity.0 - used);
         order.reference = book.numbers.next_reference();
         order.rank = reach.rank;
-        let shown = if order.is_shown() { order.leaves } else { Quantity(0) };
-        out.push(order.ticker, replaced(&before, order, [before.leaves, before.shown_open(), shown], true));
+        let (old_shown, shown) = (before.shown_plain(), order.shown_plain());
+        out.push(order.ticker, replaced(&before, order, [before.leaves, old_shown, shown], true));
         ladder.append(chains, order.place(), slot);
         Progress::Done
     }
