@@ -245,13 +245,12 @@ impl Shard {
         let match_number = self.books[buyer.ticker.index()].numbers.next_match();
         let (buy_liquidity, sell_liquidity) = (liquidity(kind, &buyer), liquidity(kind, &seller));
         let trade = Trade {
-            buy: buyer.tag,
-            sell: seller.tag,
+            parties: [buyer.tag, seller.tag],
             match_number,
             price,
             quantity,
-            buy_liquidity,
-            sell_liquidity,
+            liquidity: [buy_liquidity, sell_liquidity],
+            first_side: Side::Buy,
             broken: false,
         };
         self.tape.push(trade);

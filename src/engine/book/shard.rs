@@ -255,7 +255,7 @@ impl Shard {
     ///
     /// # Panics
     /// When the record before is not finished, the ticker belongs to another shard, or a slot was given twice.
-    #[inline]
+    #[inline(always)]
     pub fn execute(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
         debug_assert!(matches!(self.work, Work::None), "the record before is not finished");
         out.clear();

@@ -16,14 +16,16 @@ const LOOKS_MAX: usize = 2_048;
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Trade {
-    pub buy: OrderTag,
-    pub sell: OrderTag,
+    /// The order that rested and the one that came; the buyer and the seller of a cross.
+    pub parties: [OrderTag; 2],
     /// 0 for a place not written yet.
     pub match_number: MatchNumber,
     pub price: Price,
     pub quantity: Quantity,
-    pub buy_liquidity: Liquidity,
-    pub sell_liquidity: Liquidity,
+    /// Flags of their reports.
+    pub liquidity: [Liquidity; 2],
+    /// Side of the first of them. So that a sweep copies both as they are, whichever of them buys.
+    pub first_side: Side,
     pub broken: bool,
 }
 
@@ -60,28 +62,14 @@ impl Trade {
         quantity: Quantity,
         added: Liquidity,
     ) -> Trade {
-        let (price, broken, removed) = (resting.price, false, Liquidity::Removed);
-        match taker.side() {
-            Side::Buy => Trade {
-                buy: taker.tag,
-                sell: resting.tag,
-                match_number,
-                price,
-                quantity,
-                buy_liquidity: removed,
-                sell_liquidity: added,
-                broken,
-            },
-            Side::Sell => Trade {
-                buy: resting.tag,
-                sell: taker.tag,
-                match_number,
-                price,
-                quantity,
-                buy_liquidity: added,
-                sell_liquidity: removed,
-                broken,
-            },
+        Trade {
+            parties: [resting.tag, taker.tag],
+            match_number,
+            price: resting.price,
+            quantity,
+            liquidity: [added, Liquidity::Removed],
+            first_side: resting.side(),
+            broken: false,
         }
     }
 }
@@ -91,13 +79,12 @@ impl Tape {
     pub fn new(kept: u32) -> Tape {
         let nobody = super::arena::NOBODY;
         let none = Trade {
-            buy: nobody,
-            sell: nobody,
+            parties: [nobody; 2],
             match_number: MatchNumber(0),
             price: Price(0),
             quantity: Quantity(0),
-            buy_liquidity: Liquidity::Added,
-            sell_liquidity: Liquidity::Added,
+            liquidity: [Liquidity::Added; 2],
+            first_side: Side::Buy,
             broken: false,
         };
         Tape { ring: (0..kept.max(1)).map(|_| black_box(none)).collect(), next: 0 }
@@ -133,7 +120,10 @@ impl Shard {
             if core::mem::replace(&mut trade.broken, true) {
                 return nothing(walk.ticker, out);
             }
-            let Trade { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity, .. } = *trade;
+            let Trade { parties, match_number, price, quantity, liquidity, first_side, .. } = *trade;
+            let (buyer, seller) = (first_side.index(), first_side.opposite().index());
+            let (buy, sell) = (parties[buyer], parties[seller]);
+            let (buy_liquidity, sell_liquidity) = (liquidity[buyer], liquidity[seller]);
             let event = Event::Broken { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity };
             out.push(walk.ticker, event);
             return Progress::Done;
