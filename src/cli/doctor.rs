@@ -463,7 +463,7 @@ mod tests {
     }
 
     fn good_probes() -> Probes {
-        let shm = Some(Room { total_bytes: 4 << 30, free_bytes: 2 << 30, in_memory: true });
+        let shm = Some(Room { total_bytes: 4 << 30, free_bytes: 2 << 30, in_memory: true, kind: "tmpfs" });
         let allowed = vec![0, 1, 2, 3, 4];
         Probes { ring: Ok(()), allowed, memlock_bytes: None, locks: true, shm, latency_device: Ok(()) }
     }

@@ -16,9 +16,9 @@ pub enum JournalFault {
         /// Its answer.
         error: io::Error,
     },
-    /// Another process writes this log.
+    /// Another process writes this log, or the segments of this directory.
     Busy {
-        /// The log.
+        /// The log, or the directory's lock.
         path: PathBuf,
     },
     /// The file is not a log of ours, or its first page is damaged.
@@ -44,6 +44,39 @@ pub enum JournalFault {
         /// Where it should stand, in bytes from the beginning of the file.
         at: usize,
     },
+    /// The same in a segment on disk.
+    DamagedSegment {
+        /// The segment.
+        path: PathBuf,
+        /// The first number that cannot be read.
+        number: u64,
+        /// Where it should stand.
+        at: usize,
+    },
+    /// A segment that does not belong where it is, or one that is not there.
+    Misplaced {
+        /// The segment.
+        path: PathBuf,
+        /// What gave it away.
+        why: String,
+    },
+    /// Log and segments, each sound, are not of one journal, or records between them are missing.
+    Apart {
+        /// The log.
+        log: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
+    /// The disk refused to write or sync. Final: what a failed sync had to write may be lost while the next one
+    /// succeeds.
+    Disk {
+        /// What was attempted.
+        attempted: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// Its answer.
+        error: io::Error,
+    },
     /// A record in good order that this version of the program cannot read.
     Unknown {
         /// Its number.
@@ -58,6 +91,22 @@ pub enum JournalFault {
 }
 
 impl JournalFault {
+    /// Whether the journal itself is at fault: what it must hold is broken, missing, misplaced or unknown.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            JournalFault::Damaged { .. }
+            | JournalFault::DamagedSegment { .. }
+            | JournalFault::Misplaced { .. }
+            | JournalFault::Apart { .. }
+            | JournalFault::Unknown { .. } => true,
+            JournalFault::Io { .. }
+            | JournalFault::Busy { .. }
+            | JournalFault::NotALog { .. }
+            | JournalFault::Foreign { .. }
+            | JournalFault::Disk { .. } => false,
+        }
+    }
+
     /// Wraps the system's answer; a lock that is held has a word of its own.
     pub(super) fn io(attempted: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalFault {
         let path = path.to_path_buf();
@@ -72,7 +121,7 @@ impl fmt::Display for JournalFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             JournalFault::Io { attempted, path, error } => write!(f, "cannot {attempted} {}: {error}", path.display()),
-            JournalFault::Busy { path } => write!(f, "another process writes the log {}", path.display()),
+            JournalFault::Busy { path } => write!(f, "another process writes {}", path.display()),
             JournalFault::NotALog { path, why } => write!(f, "{} is not a usable log: {why}", path.display()),
             JournalFault::Foreign { path, expected, found } => {
                 write!(f, "{} belongs to group {found:#x}, not {expected:#x}", path.display())
@@ -80,6 +129,18 @@ impl fmt::Display for JournalFault {
             JournalFault::Damaged { number, at } => {
                 write!(f, "the journal is damaged: record {number}, at byte {at}, is broken or missing")
             }
+            JournalFault::DamagedSegment { path, number, at } => {
+                let path = path.display();
+                write!(f, "the journal is damaged: record {number}, at byte {at} of {path}, is broken or missing")
+            }
+            JournalFault::Misplaced { path, why } => write!(f, "{} cannot be used: {why}", path.display()),
+            JournalFault::Apart { log, why } => write!(f, "{} does not fit its segments: {why}", log.display()),
+            JournalFault::Disk { attempted, path, error } => write!(
+                f,
+                "the disk failed: cannot {attempted} {}: {error}; it is not tried again, because a sync that succeeds \
+                 after one that failed proves nothing",
+                path.display()
+            ),
             JournalFault::Unknown { number, at, kind, version } => {
                 write!(f, "record {number}, at byte {at}, is of kind {kind} version {version}, unknown here")
             }
@@ -90,11 +151,14 @@ impl fmt::Display for JournalFault {
 impl std::error::Error for JournalFault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            JournalFault::Io { error, .. } => Some(error),
+            JournalFault::Io { error, .. } | JournalFault::Disk { error, .. } => Some(error),
             JournalFault::Busy { .. }
             | JournalFault::NotALog { .. }
             | JournalFault::Foreign { .. }
             | JournalFault::Damaged { .. }
+            | JournalFault::DamagedSegment { .. }
+            | JournalFault::Misplaced { .. }
+            | JournalFault::Apart { .. }
             | JournalFault::Unknown { .. } => None,
         }
     }

@@ -17,14 +17,26 @@
 //! at the same alignment; a log whose header names a first number above 1 is a log behind segments, and its chain then
 //! goes on from the last segment's end. A snapshot is a number and a chain to begin reading from.
 
+pub mod disk;
 pub mod fault;
+pub mod history;
+pub mod persister;
 pub mod reader;
 pub mod recovery;
+pub mod segment;
+pub mod segments;
+mod walk;
 pub mod writer;
 
+pub use disk::{Disk, SystemDisk};
 pub use fault::{JournalFault, LogFull};
-pub use reader::{LogReader, RecordView};
+pub use history::History;
+pub use persister::{Failure, Persister, PersisterCounters, PersisterLinks};
+pub use reader::LogReader;
 pub use recovery::{Tail, TailState, Torn, recover, verify};
+pub use segment::{SegmentOptions, SegmentWriter};
+pub use segments::Segments;
+pub use walk::RecordView;
 pub use writer::LogWriter;
 
 use crate::types::{Command, Sequenced};

@@ -12,9 +12,10 @@
 
 use super::LogOptions;
 use super::fault::JournalFault;
-use super::reader::{Found, LogReader, Position, is_next, read_header, sound_header};
+use super::reader::{LogReader, read_header};
+use super::walk::{Break, Position, Walk};
 use crate::os::mapped::Mapped;
-use crate::wire::record::{ALIGNMENT, LogHeader};
+use crate::wire::record::{ALIGNMENT, Link, LogHeader};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,6 +66,16 @@ impl Tail {
         self.next.link.number - 1
     }
 
+    /// What the next record must carry.
+    pub fn link(&self) -> Link {
+        self.next.link
+    }
+
+    /// What the first record had to.
+    pub fn first_link(&self) -> Link {
+        self.header.link()
+    }
+
     /// Bytes of the file up to the end of the last record.
     pub fn at(&self) -> usize {
         self.next.at
@@ -85,10 +96,10 @@ pub fn recover(options: &LogOptions, group: u64) -> Result<(LogReader, Tail), Jo
     let path = &options.path;
     let (mut reader, memory) = take(path, Some(group))?;
     let header = *reader.header();
-    let mut state = survey(&mut reader, &memory)?;
-    let next = reader.position();
+    let mut state = survey(reader.walk())?;
+    let next = reader.walk().position();
     if let TailState::Torn(torn) = &mut state {
-        let kept = quarantine(path, memory.published(torn.at, torn.bytes));
+        let kept = quarantine(path, "quarantine", memory.published(torn.at, torn.bytes));
         torn.quarantine = Some(kept.map_err(JournalFault::io("keep the torn tail of", path))?);
         clear(&memory, torn.at, torn.bytes);
     }
@@ -100,8 +111,8 @@ pub fn recover(options: &LogOptions, group: u64) -> Result<(LogReader, Tail), Jo
 /// # Errors
 /// As [`recover`].
 pub fn verify(path: &Path) -> Result<(u64, TailState), JournalFault> {
-    let (mut reader, memory) = take(path, None)?;
-    let state = survey(&mut reader, &memory)?;
+    let (mut reader, _) = take(path, None)?;
+    let state = survey(reader.walk())?;
     Ok((reader.number_next() - 1, state))
 }
 
@@ -122,47 +133,22 @@ fn take(path: &Path, group: Option<u64>) -> Result<(LogReader, Arc<Mapped>), Jou
     }
 }
 
-/// Reads to the break and says what it is. Leaves the reader there.
-fn survey(reader: &mut LogReader, memory: &Mapped) -> Result<TailState, JournalFault> {
-    let published = loop {
-        match reader.step() {
-            Found::Next(_) => {}
-            Found::End => break false,
-            Found::Broken => break true,
-            Found::Unknown { kind, version } => return Err(reader.unknown(kind, version)),
-        }
-    };
-    let at = reader.tail();
-    // Nobody writes while the lock is ours, so that the bytes stand still.
-    let rest = memory.published(at, memory.len() - at);
-    let bytes = bytes_used(rest);
-    if bytes == 0 {
-        return Ok(TailState::Clean);
+/// Reads to the break and says what it is. Leaves the walk there. Nobody writes while the lock is ours.
+fn survey(walk: &mut Walk) -> Result<TailState, JournalFault> {
+    let Break { at, bytes, published, writing_went_on } = walk.survey(|_| {})?;
+    if writing_went_on {
+        return Err(walk.damaged());
     }
-    // A record that fits here but for its payload is a write cut off; another one in its place is not.
-    let misplaced = sound_header(rest).is_some_and(|header| !is_next(&header, reader.position().link));
-    let writing_went_on = || (ALIGNMENT..bytes).step_by(ALIGNMENT).any(|line| sound_header(&rest[line..]).is_some());
-    if misplaced || writing_went_on() {
-        return Err(JournalFault::Damaged { number: reader.number_next(), at });
-    }
-    Ok(TailState::Torn(Torn { at, bytes, published, quarantine: None }))
+    let torn = Torn { at, bytes, published, quarantine: None };
+    Ok(if bytes == 0 { TailState::Clean } else { TailState::Torn(torn) })
 }
 
-/// Bytes up to the last that is not zero, in whole lines.
-fn bytes_used(rest: &[u8]) -> usize {
-    // All of a chunk is looked at without a branch, which the compiler turns into wide instructions: a log is mostly
-    // zeros, and this is what starting on a large one costs.
-    let is_used = |chunk: &[u8]| chunk.iter().fold(0, |all, byte| all | byte) != 0;
-    let chunks = rest.chunks(ALIGNMENT).rposition(is_used);
-    chunks.map_or(0, |index| ((index + 1) * ALIGNMENT).min(rest.len()))
-}
-
-/// Copies a torn tail beside its log, under the first free number, and syncs the copy where that means something.
+/// Copies a torn tail beside its file, under the first free number, and syncs the copy where that means something.
 /// Through a mapping, because hugetlbfs knows no `write`; there the file ends in zeros up to a whole page.
-fn quarantine(log: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+pub(super) fn quarantine(file: &Path, suffix: &str, bytes: &[u8]) -> io::Result<PathBuf> {
     for number in 1..=QUARANTINES_MAX {
-        let mut name = log.as_os_str().to_owned();
-        name.push(format!(".quarantine-{number}"));
+        let mut name = file.as_os_str().to_owned();
+        name.push(format!(".{suffix}-{number}"));
         let path = PathBuf::from(name);
         match Mapped::create(&path, bytes.len()) {
             Ok(copy) => {

@@ -47,12 +47,25 @@ impl LogWriter {
     /// `Io` when the file exists already, the file system is full, or locking is demanded and refused; `NotALog`
     /// when `bytes` hold no record.
     pub fn create(options: LogOptions, group: u64, boot: u64) -> Result<LogWriter, JournalFault> {
+        LogWriter::create_following(options, group, boot, None)
+    }
+
+    /// The same for a log whose first record is the one that `link` announces: others, in segments, come before it.
+    /// # Errors
+    /// As [`LogWriter::create`].
+    pub fn create_following(
+        options: LogOptions,
+        group: u64,
+        boot: u64,
+        link: Option<Link>,
+    ) -> Result<LogWriter, JournalFault> {
         if options.bytes < LogOptions::bytes_for(1) {
             return Err(JournalFault::NotALog { path: options.path, why: "its size leaves no room for a record" });
         }
         let made = Mapped::create(&options.path, options.bytes);
         let memory = Arc::new(made.map_err(JournalFault::io("create the log", &options.path))?);
         let header = LogHeader::new(group, boot, memory.len() as u64);
+        let header = link.map_or(header, |link| header.following(link));
         memory.write(0, header.as_bytes());
         let (at, next) = (RECORDS_START, header.link());
         LogWriter { memory, options, header, at, next, locked: false }.prepared()
@@ -154,6 +167,20 @@ impl LogWriter {
     /// A reader of this log from its beginning, for another thread: it follows as records are appended.
     pub fn reader(&self) -> LogReader {
         LogReader::over(Arc::clone(&self.memory), self.header, &self.options.path)
+    }
+
+    /// The same from the record on that `link` announces, which the caller found in this log or knows to be its next.
+    /// # Panics
+    /// When no such record has its place between the log's first and its next.
+    pub fn reader_from(&self, link: Link) -> LogReader {
+        let first = self.header.first_number.get();
+        assert!((first..=self.next.number).contains(&link.number), "a reader begins at a record of its log");
+        self.reader().from(RECORDS_START + (link.number - first) as usize * RECORD_BYTES, link)
+    }
+
+    /// What the next record must carry.
+    pub fn link(&self) -> Link {
+        self.next
     }
 }
 

@@ -274,7 +274,9 @@ fn lock_exclusive(file: &File) -> io::Result<()> {
 }
 
 /// Takes the blocks now. `posix_fallocate` leaves no hole, so that a full disk is seen here.
-fn allocate(file: &File, bytes: usize) -> io::Result<()> {
+/// # Errors
+/// `StorageFull`, or what the system says.
+pub fn allocate(file: &File, bytes: usize) -> io::Result<()> {
     let length = libc::off_t::try_from(bytes).map_err(io::Error::other)?;
     // SAFETY: a plain call on a descriptor we hold.
     match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {

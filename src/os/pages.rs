@@ -57,9 +57,29 @@ pub struct Room {
     pub total_bytes: u64,
     /// Left for this user.
     pub free_bytes: u64,
-    /// tmpfs or hugetlbfs.
+    /// tmpfs, ramfs or hugetlbfs: what it holds is gone with the power.
     pub in_memory: bool,
+    /// Its kind, as people call it.
+    pub kind: &'static str,
 }
+
+/// File systems by the number the kernel gives each (`statfs(2)`).
+const FILE_SYSTEMS: [(i64, &str); 12] = [
+    (0x0102_1994, "tmpfs"),
+    (0x8584_58f6, "ramfs"),
+    (0x9584_58f6, "hugetlbfs"),
+    (0xef53, "ext4"),
+    (0x5846_5342, "xfs"),
+    (0x9123_683e, "btrfs"),
+    (0x794c_7630, "overlayfs"),
+    (0xf2f5_2010, "f2fs"),
+    (0x2fc1_2fc1, "zfs"),
+    (0x6969, "nfs"),
+    (0x6573_5546, "fuse"),
+    (0x0102_1997, "9p"),
+];
+/// How many of these lie in memory.
+const IN_MEMORY: usize = 3;
 
 /// The file system that `path` is on.
 /// # Errors
@@ -73,8 +93,15 @@ pub fn room(path: &Path) -> io::Result<Room> {
         return Err(io::Error::last_os_error());
     }
     let block_bytes = about.f_bsize as u64;
-    let in_memory = [libc::TMPFS_MAGIC, libc::HUGETLBFS_MAGIC].contains(&(about.f_type as _));
-    Ok(Room { total_bytes: about.f_blocks * block_bytes, free_bytes: about.f_bavail * block_bytes, in_memory })
+    // The field's type and sign differ between architectures; 32 bits name a file system.
+    let number = i64::from(about.f_type as u32);
+    let known = FILE_SYSTEMS.iter().position(|(magic, _)| *magic == number);
+    Ok(Room {
+        total_bytes: about.f_blocks * block_bytes,
+        free_bytes: about.f_bavail * block_bytes,
+        in_memory: known.is_some_and(|index| index < IN_MEMORY),
+        kind: known.map_or("a file system of unknown kind", |index| FILE_SYSTEMS[index].1),
+    })
 }
 
 /// Page faults of the calling thread since it began.

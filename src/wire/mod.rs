@@ -12,6 +12,7 @@ pub mod itch;
 pub mod mold;
 pub mod ouch;
 pub mod record;
+pub mod segment;
 pub mod soup;
 
 pub use field::U48;

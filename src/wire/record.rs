@@ -235,8 +235,10 @@ pub struct LogHeader {
     pub capacity: U64,
     /// Number of the first record.
     pub first_number: U64,
+    /// Chain value of the first record where others in segments come before it; 0 in a log that begins the journal.
+    pub first_chain: U64,
     /// Zero.
-    pub reserved: [u8; 12],
+    pub reserved: [u8; 4],
     /// CRC32C of all before it.
     pub crc: U32,
 }
@@ -278,11 +280,20 @@ impl LogHeader {
             boot: U64::new(boot),
             capacity: U64::new(capacity),
             first_number: U64::new(1),
-            reserved: [0; 12],
+            first_chain: U64::ZERO,
+            reserved: [0; 4],
             crc: U32::ZERO,
         };
         header.crc = U32::new(header.checksum());
         header
+    }
+
+    /// The same for a file that goes on where segments end.
+    #[must_use]
+    pub fn following(mut self, link: Link) -> LogHeader {
+        (self.first_number, self.first_chain) = (U64::new(link.number), U64::new(link.chain));
+        self.crc = U32::new(self.checksum());
+        self
     }
 
     /// From the front of a file.
@@ -302,10 +313,13 @@ impl LogHeader {
         Ok(header)
     }
 
-    /// What the file's first record must carry. Its chain value comes from this header, so a record of another
-    /// file, or of an earlier file of the same name, does not follow it.
+    /// What the file's first record must carry. In a log that begins its journal the chain value comes from this
+    /// header, so a record of another file, or of an earlier file of the same name, does not follow it; in one that
+    /// follows segments it is theirs.
     pub fn link(&self) -> Link {
-        Link { number: self.first_number.get(), chain: chain(self.group.get(), LOG_VERSION, self.crc.get()) }
+        let number = self.first_number.get();
+        let begun = || chain(self.group.get(), LOG_VERSION, self.crc.get());
+        Link { number, chain: if number > 1 { self.first_chain.get() } else { begun() } }
     }
 
     fn checksum(&self) -> u32 {

@@ -1,0 +1,240 @@
+//! [`Persister`]: moves the log's records to segments on disk, a group at a time, and says how far they are safe.
+//!
+//! A cold agent on a thread of its own. It follows the log as any reader does, checks each record once more, and hands
+//! what is new to the disk straight from the log's memory: the writes of a group and the sync that makes it durable,
+//! then the mark moves. While one group is under way the next one gathers, so that a slow disk makes groups larger
+//! and not the queue longer. Between groups it makes the next segment, a chunk of zeros at a time. A turn is bounded
+//! by [`GROUP_RECORDS_MAX`] and a chunk.
+//!
+//! With `survives = "power-loss"` its mark is the commit mark. When the disk is slow the gate fills, then the links,
+//! then the gateways leave their sockets unread; nothing is dropped and nobody waits here.
+//!
+//! The first write or sync that fails is the last: the intake is closed, the fault is kept for the exit, and nothing is
+//! tried again, because a sync that succeeds after one that failed says nothing about what the first had to write. A
+//! disk too full for the *next* segment is another matter: nothing is lost, a counter alarms, the step is tried again,
+//! and only when the present segment is full, too, do records wait. (Refusing new orders at that point while cancels
+//! pass is not built: both wait.)
+
+use super::disk::Disk;
+use super::fault::JournalFault;
+use super::segment::SegmentWriter;
+use super::{LogReader, RECORD_BYTES};
+use crate::runtime::agent::Agent;
+use crate::runtime::counters::{Counter, Counters};
+use crate::runtime::link::MarkWriter;
+use crate::runtime::runner::StopFlag;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Records of one group at most: 1 MiB, some milliseconds of a disk, and more than the gate lets wait.
+pub const GROUP_RECORDS_MAX: usize = (1 << 20) / RECORD_BYTES;
+/// Quiet after which a mark says that all is synced. Longer than the pauses of a busy venue, so that no order waits for
+/// it; short, because damage to the last group can be told from a write cut off only with that mark.
+const SETTLE_AFTER: Duration = Duration::from_millis(50);
+/// Pause before the next try of a full disk.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
+
+/// Counters of the persister.
+pub struct PersisterCounters {
+    /// Records synced.
+    pub records: Counter,
+    /// Groups they came in, each one sync.
+    pub groups: Counter,
+    /// Segments of the journal.
+    pub segments: Counter,
+    /// 1 while the disk has no room for the next segment: the alarm, a whole segment ahead at best.
+    pub disk_full: Counter,
+    /// Turns in which records waited for the next segment.
+    pub held_back: Counter,
+    /// 1 once the disk has failed.
+    pub failed: Counter,
+}
+
+impl PersisterCounters {
+    /// Adds them all.
+    pub fn new(counters: &mut Counters) -> PersisterCounters {
+        let mut add = |name: &str| counters.add(&format!("persister.{name}"));
+        PersisterCounters {
+            records: add("records"),
+            groups: add("groups"),
+            segments: add("segments"),
+            disk_full: add("disk_full"),
+            held_back: add("held_back"),
+            failed: add("failed"),
+        }
+    }
+}
+
+/// The fault that ended the persister, for whoever ends the process.
+#[derive(Clone, Debug, Default)]
+pub struct Failure(Arc<Mutex<Option<JournalFault>>>);
+
+impl Failure {
+    /// Takes the fault, if there was one.
+    pub fn take(&self) -> Option<JournalFault> {
+        self.0.lock().expect("nobody panics while holding it").take()
+    }
+
+    /// Whether there was one.
+    pub fn happened(&self) -> bool {
+        self.0.lock().expect("nobody panics while holding it").is_some()
+    }
+
+    fn note(&self, fault: JournalFault) {
+        *self.0.lock().expect("nobody panics while holding it") = Some(fault);
+    }
+}
+
+/// What the persister tells others by.
+pub struct PersisterLinks {
+    /// Highest number that survives a loss of power.
+    pub synced: MarkWriter,
+    /// Closes the intake.
+    pub closed: StopFlag,
+    /// Ends the process.
+    pub stop: StopFlag,
+    /// Where the fault is left.
+    pub failure: Failure,
+}
+
+/// The agent.
+pub struct Persister {
+    log: LogReader,
+    segments: SegmentWriter,
+    disk: Box<dyn Disk>,
+    links: PersisterLinks,
+    counters: PersisterCounters,
+    quiet_since: Instant,
+    full_since: Option<Instant>,
+    has_failed: bool,
+}
+
+impl Persister {
+    /// Follows `log` from the record on that `segments` lack.
+    pub fn new(
+        log: LogReader,
+        segments: SegmentWriter,
+        disk: Box<dyn Disk>,
+        links: PersisterLinks,
+        counters: PersisterCounters,
+    ) -> Persister {
+        assert!(log.link() == segments.next(), "the persister begins where the segments end");
+        counters.segments.set(segments.count());
+        let quiet_since = Instant::now();
+        Persister { log, segments, disk, links, counters, quiet_since, full_since: None, has_failed: false }
+    }
+
+    fn turn(&mut self) -> Result<usize, JournalFault> {
+        let mut done = self.move_group()?;
+        if done == 0 || self.segments.is_half_full() {
+            done += usize::from(self.prepare()?);
+        }
+        if self.segments.free_records() == 0 && self.segments.is_ahead() {
+            self.segments.roll(&mut *self.disk)?;
+            self.counters.segments.set(self.segments.count());
+            done += 1;
+        }
+        Ok(done)
+    }
+
+    /// Writes and syncs what the log has beyond the segments, as far as a group and the segment go.
+    fn move_group(&mut self) -> Result<usize, JournalFault> {
+        let began = self.log.tail();
+        let mut records = 0;
+        while records < GROUP_RECORDS_MAX.min(self.segments.free_records()) && self.log.next_view()?.is_some() {
+            records += 1;
+        }
+        if records == 0 {
+            return self.rest();
+        }
+        let bytes = self.log.bytes(began..self.log.tail());
+        self.segments.append(bytes, self.log.link(), &mut *self.disk)?;
+        self.links.synced.set(self.log.number_next() - 1);
+        self.counters.records.add(records as u64);
+        self.counters.groups.add(1);
+        self.quiet_since = Instant::now();
+        Ok(records)
+    }
+
+    /// Nothing was moved: because the segment is full, or because there is nothing new.
+    fn rest(&mut self) -> Result<usize, JournalFault> {
+        if self.segments.free_records() == 0 {
+            self.counters.held_back.add(1);
+        } else if self.quiet_since.elapsed() > SETTLE_AFTER {
+            self.segments.settle(&mut *self.disk)?;
+        }
+        Ok(0)
+    }
+
+    /// A step towards the next segment. A full disk is told and tried again after a pause.
+    fn prepare(&mut self) -> Result<bool, JournalFault> {
+        if self.full_since.is_some_and(|since| since.elapsed() < FULL_PAUSE) {
+            return Ok(false);
+        }
+        match self.segments.prepare(&mut *self.disk) {
+            Err(JournalFault::Disk { error, .. }) if is_full(&error) => {
+                self.counters.disk_full.set(1);
+                self.full_since = Some(Instant::now());
+                Ok(false)
+            }
+            other => {
+                let stepped = other?;
+                self.counters.disk_full.set(0);
+                self.full_since = None;
+                Ok(stepped)
+            }
+        }
+    }
+
+    /// Moves all that the log has, and says in a mark that it is synced. Nobody appends any more.
+    fn finish(&mut self) -> Result<(), JournalFault> {
+        loop {
+            if self.move_group()? > 0 {
+                continue;
+            }
+            if self.segments.free_records() > 0 {
+                return self.segments.settle(&mut *self.disk);
+            }
+            while self.segments.prepare(&mut *self.disk)? {}
+            self.segments.roll(&mut *self.disk)?;
+        }
+    }
+
+    fn fail(&mut self, fault: JournalFault) {
+        self.has_failed = true;
+        self.counters.failed.set(1);
+        self.links.failure.note(fault);
+        self.links.closed.request();
+        self.links.stop.request();
+    }
+}
+
+impl Agent for Persister {
+    fn name(&self) -> &str {
+        "persister"
+    }
+
+    fn work(&mut self) -> usize {
+        if self.has_failed {
+            return 0;
+        }
+        self.turn().unwrap_or_else(|fault| {
+            self.fail(fault);
+            0
+        })
+    }
+
+    fn stop(&mut self) {
+        if !self.has_failed
+            && let Err(fault) = self.finish()
+        {
+            self.fail(fault);
+        }
+    }
+}
+
+/// Whether this says that there is no room, which passes, and not that the disk is broken.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
