@@ -7,7 +7,12 @@
 //! Both are timed in slices that take turns, a batch of records at a time (one reading of the clock costs half an
 //! append), over fresh, touched memory, so that each record meets cache lines as cold as in service.
 //!
+//! What the disk behind it costs is in `journal/disk.rs` and runs after.
+//!
 //! `cargo bench --bench journal` (or `--profile quick`).
+
+#[path = "journal/disk.rs"]
+mod disk;
 
 use hdrhistogram::Histogram;
 use pitlane::journal::{LogOptions, LogWriter, RECORD_BYTES};
@@ -40,10 +45,11 @@ fn main() {
         time_appends(&path("log"), &mut append);
         time_copies(&path("copy"), &mut copy);
     }
-    println!("ns a record         p50     p90     p99   p99.9     max   (batches of {BATCH})");
+    println!("ns a record                 p50     p90     p99   p99.9     max   (batches of {BATCH})");
     print("append", &append);
     print("copy 192 B", &copy);
     println!("append / copy at p50: {:.2}", append.value_at_quantile(0.5) as f64 / copy.value_at_quantile(0.5) as f64);
+    disk::run(directory.path(), slices.div_ceil(3));
 }
 
 /// Hundredths of a nanosecond a record, to a tenth of a second.
@@ -94,5 +100,5 @@ fn note(times: &mut Histogram<u64>, batch_ns: u64) {
 fn print(name: &str, times: &Histogram<u64>) {
     let at = |quantile| times.value_at_quantile(quantile) as f64 / 100.0;
     let max = times.max() as f64 / 100.0;
-    println!("{name:<14}{:>9.1}{:>8.1}{:>8.1}{:>8.1}{max:>8.0}", at(0.5), at(0.9), at(0.99), at(0.999));
+    println!("{name:<22}{:>9.1}{:>8.1}{:>8.1}{:>8.1}{max:>8.0}", at(0.5), at(0.9), at(0.99), at(0.999));
 }

@@ -112,6 +112,19 @@ pub struct Threads {
 pub enum Survives {
     /// The record is in the log, which outlives the process.
     ProcessCrash,
+    /// The record is in a segment, synced on a disk.
+    PowerLoss,
+}
+
+/// Where the journal lies on a disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentKnobs {
+    /// Directory of the segments.
+    pub directory: PathBuf,
+    /// Size of a new segment in bytes.
+    pub bytes: usize,
+    /// Line of the file that names the directory: what is wrong with it shows only at start.
+    pub line: usize,
 }
 
 /// Log knobs.
@@ -123,6 +136,8 @@ pub struct JournalKnobs {
     pub lock_required: bool,
     /// What an acknowledged order survives.
     pub survives: Survives,
+    /// Where the log's records are moved to; absent: they are in the log alone.
+    pub segments: Option<SegmentKnobs>,
 }
 
 /// Which system interface serves the sockets.
@@ -474,13 +489,39 @@ fn read_threads(root: &Section<'_, '_>) -> Threads {
 
 fn read_journal(root: &Section<'_, '_>) -> JournalKnobs {
     let section = root.section("journal");
+    let bytes = mebibytes(&section, "segment_mebibytes", 1..=1 << 14, 64);
+    let segments = section.text_or_absent("segments").map(|directory| {
+        if directory.is_empty() {
+            section.refuse("segments", "nothing", "a directory on a disk");
+        }
+        SegmentKnobs { directory: PathBuf::from(directory), bytes, line: section.line("segments") }
+    });
     let knobs = JournalKnobs {
         log_bytes: mebibytes(&section, "log_mebibytes", 1..=1 << 20, 512),
         lock_required: section.switch("lock_required", false),
-        survives: section.word("survives", &[("process-crash", Survives::ProcessCrash)], Survives::ProcessCrash),
+        survives: read_survives(&section, segments.is_some()),
+        segments,
     };
     section.finish();
     knobs
+}
+
+fn read_survives(section: &Section<'_, '_>, has_segments: bool) -> Survives {
+    const KEY: &str = "survives";
+    if section.text_or_absent(KEY) == Some("host-loss") {
+        let allowed = "\"process-crash\", \"power-loss\": surviving the loss of the host takes a replica on another \
+                       one, and replication is not built yet";
+        section.refuse(KEY, "\"host-loss\"", allowed);
+        return Survives::ProcessCrash;
+    }
+    let words = [("process-crash", Survives::ProcessCrash), ("power-loss", Survives::PowerLoss)];
+    let survives = section.word(KEY, &words, Survives::ProcessCrash);
+    if survives == Survives::PowerLoss && !has_segments {
+        let allowed =
+            "that only with journal.segments, a directory on a disk: what is in memory alone goes with the power";
+        section.refuse(KEY, "\"power-loss\"", allowed);
+    }
+    survives
 }
 
 fn mebibytes(section: &Section<'_, '_>, key: &str, range: std::ops::RangeInclusive<i64>, default: i64) -> usize {
@@ -561,6 +602,24 @@ mod tests {
         let text = EXAMPLE.replace("price_min", "price_mim").replace("engine = \"auto\"", "engine = \"fast\"");
         let faults = Config::parse("x.toml", &text).unwrap_err();
         assert!(faults.faults.len() > 5, "{faults}");
+    }
+
+    /// The faults of the example with other words for what it survives.
+    fn faults_of_journal(text: &str) -> String {
+        let text = EXAMPLE.replace("survives = \"process-crash\"", text);
+        Config::parse("x.toml", &text).map_or_else(|faults| faults.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn a_promise_that_cannot_be_kept_is_refused_with_its_line() {
+        let line = 1 + EXAMPLE[..EXAMPLE.find("survives = ").unwrap()].matches('\n').count();
+        let faults = faults_of_journal("survives = \"host-loss\"");
+        assert!(faults.starts_with(&format!("x.toml:{line}: journal.survives: found \"host-loss\"")), "{faults}");
+        assert!(faults.contains("replication is not built yet"), "{faults}");
+        let faults = faults_of_journal("survives = \"power-loss\"");
+        assert!(faults.starts_with(&format!("x.toml:{line}: journal.survives")), "{faults}");
+        assert!(faults.contains("journal.segments"), "{faults}");
+        assert_eq!(faults_of_journal("survives = \"power-loss\"\nsegments = \"somewhere\""), "");
     }
 
     #[test]

@@ -95,7 +95,9 @@ impl Venue {
         let path = directory.path().join("operator");
         let (commands, commands_far) = link::bounded(4);
         let (committed, committed_far) = link::bounded(4);
-        let links = OperatorLinks { commands, committed: committed_far };
+        let (mut mark, mark_far) = link::mark();
+        mark.set(u64::MAX);
+        let links = OperatorLinks { commands, records: committed_far, committed: mark_far };
         // Each reading takes a while, so that a command without a record is given up after some turns.
         let clock = ManualClock { now_ns: 0, step_ns: RECORD_LIMIT_NS / 1000 };
         let asked_to_stop = StopFlag::new();

@@ -372,10 +372,13 @@ fn segments_out_of_place_are_refused_each_with_its_own_words() {
     std::fs::remove_file(site.segment(1)).unwrap();
     assert_eq!(site.misplaced(), "it is not there, but segment 3 is");
     // Swapped.
-    (put(1, &second), put(2, &first));
+    put(1, &second);
+    put(2, &first);
     assert_eq!(site.misplaced(), "it is segment 2 by its header");
     // Duplicated.
-    (put(1, &first), put(2, &second), put(4, &third));
+    put(1, &first);
+    put(2, &second);
+    put(4, &third);
     assert_eq!(site.misplaced(), "it is segment 3 by its header");
     std::fs::remove_file(site.segment(4)).unwrap();
     assert_eq!(site.outcome(), Outcome::Ends { records: 20, torn: false });

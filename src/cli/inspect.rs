@@ -1,8 +1,10 @@
-//! `pitlane inspect`: a journal's records, as text or JSON. Reads the file without taking it, so that a living
-//! exchange's log can be looked at too.
+//! `pitlane inspect`: a journal's records, as text or JSON, from segments and log. Reads the files without taking them,
+//! so that a living exchange's journal can be looked at too.
 
+use super::replay::failure;
 use super::{ConfigArgument, Failure, Outcome};
-use crate::journal::{LogReader, RecordView};
+use crate::journal::{History, RecordView};
+use crate::launch::LaunchFault;
 use crate::launch::rebuild::log_path;
 use crate::types::{Command, CommandKind, Market, Sequenced, SessionId, Slot, TickerId};
 use clap::Args;
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
-    /// Log file; without it the configuration's.
+    /// One file, a log or a segment; without it the configuration's segments and log.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// First record to print.
@@ -35,12 +37,17 @@ pub struct Arguments {
 /// A file that is no log, or damage, with the record's number.
 pub fn main(arguments: Arguments) -> Outcome {
     let config = arguments.config.load()?;
-    let path = arguments.log.unwrap_or_else(|| log_path(&config.directory));
-    let mut reader = LogReader::open(&path).map_err(|e| Failure::Fault(e.to_string()))?;
+    let directory = config.journal.segments.as_ref().map(|knobs| knobs.directory.as_path());
+    let opened = match &arguments.log {
+        Some(file) => History::of_file(file),
+        None => History::open(&log_path(&config.directory), directory),
+    };
+    let mut reader = opened.map_err(|fault| failure(LaunchFault::Journal(fault)))?;
     let mut out = BufWriter::new(stdout().lock());
     let mut printed = 0;
     while printed < arguments.count {
-        let Some(view) = reader.next_view().map_err(|e| Failure::Damaged(e.to_string()))? else { break };
+        let next = reader.next_view().map_err(|fault| failure(LaunchFault::Journal(fault)))?;
+        let Some(view) = next else { break };
         if view.record.number.0 < arguments.from {
             continue;
         }

@@ -15,6 +15,7 @@ pub mod play;
 pub mod portfolio;
 pub mod replay;
 pub mod run;
+pub mod verify;
 pub mod watch;
 
 use crate::config::{Config, EXAMPLE};
@@ -129,6 +130,8 @@ pub enum Command {
     Replay(replay::Arguments),
     /// Print a journal's records as text or JSON.
     Inspect(inspect::Arguments),
+    /// Check a stopped exchange's journal, segments and log, without changing anything.
+    Verify(verify::Arguments),
     /// Report what this machine gives and withholds, with remedies.
     Doctor(doctor::Arguments),
     /// Print the example configuration.
@@ -150,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Watch(arguments) => watch::main(arguments),
         Command::Replay(arguments) => replay::main(arguments),
         Command::Inspect(arguments) => inspect::main(arguments),
+        Command::Verify(arguments) => verify::main(arguments),
         Command::Doctor(arguments) => doctor::main(arguments),
         Command::Config => {
             print!("{EXAMPLE}");

@@ -2,7 +2,6 @@
 //! with what the exchange left behind.
 
 use super::{ConfigArgument, Failure, Outcome};
-use crate::journal::JournalFault;
 use crate::launch::LaunchFault;
 use crate::launch::closing::Closing;
 use crate::launch::rebuild::log_path;
@@ -67,9 +66,7 @@ pub fn main(arguments: Arguments) -> Outcome {
 /// A launch fault as a command's failure.
 pub fn failure(fault: LaunchFault) -> Failure {
     match fault {
-        LaunchFault::Journal(JournalFault::Damaged { .. } | JournalFault::Unknown { .. }) => {
-            Failure::Damaged(fault.to_string())
-        }
+        LaunchFault::Journal(ref journal) if journal.is_damage() => Failure::Damaged(fault.to_string()),
         LaunchFault::Configuration(_) | LaunchFault::OtherMarket { .. } => Failure::Usage(fault.to_string()),
         LaunchFault::Journal(_) | LaunchFault::System { .. } | LaunchFault::Thread(_) => {
             Failure::Fault(fault.to_string())

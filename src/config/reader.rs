@@ -81,6 +81,11 @@ impl<'d, 't> Section<'d, 't> {
             .map_or(self.at, |(_, v)| v.span().start)
     }
 
+    /// Line to blame for `key`.
+    pub fn line(&self, key: &str) -> usize {
+        self.faults.line(self.position(key))
+    }
+
     /// Notes a fault of `key` found by a check that needs more than one knob.
     pub fn refuse(&self, key: &str, found: impl Display, allowed: impl Display) {
         self.faults.note(self.position(key), &self.path(key), found, allowed);

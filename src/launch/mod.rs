@@ -9,6 +9,7 @@ pub mod closing;
 pub mod endpoints;
 pub mod fault;
 pub mod placement;
+pub mod promise;
 pub mod rebuild;
 pub mod replayed;
 pub mod stages;
@@ -18,7 +19,8 @@ pub mod watched;
 
 pub use fault::LaunchFault;
 
-use crate::config::Config;
+use crate::config::{Config, Survives};
+use crate::journal::{Disk, Failure, Persister, SystemDisk};
 use crate::os::{affinity, signal};
 use crate::runtime::idle::IdleStrategy;
 use crate::runtime::link::MarkReader;
@@ -39,16 +41,22 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Pause of the cold agents (logins, operator) between two looks, while there is work and when there has been none.
 const COLD_PAUSE: Duration = Duration::from_micros(500);
 const COLD_PAUSE_MAX: Duration = Duration::from_millis(20);
+/// The same of the persister while acknowledgements wait for it: a tenth of a sync, and one sync when nobody trades.
+const AWAITED_PAUSE: Duration = Duration::from_micros(20);
+const AWAITED_PAUSE_MAX: Duration = Duration::from_millis(1);
 
 /// A running exchange.
 pub struct Exchange {
     hot: Runner,
     cold: Runner,
+    persister: Option<Runner>,
+    /// Why the persister ended, if it did.
+    failure: Failure,
     /// Ends the run; the operator's stop and signals raise it.
     stop: StopFlag,
     /// Ends the intake: gateways take no more input.
     closed: StopFlag,
-    committed: MarkReader,
+    appended: MarkReader,
     delivered: MarkReader,
     ends: Arc<Ends>,
     endpoints: Endpoints,
@@ -63,24 +71,47 @@ impl Exchange {
     /// A journal that cannot be continued, a machine that refuses memory, sockets or threads, a placement that does
     /// not fit it. Nothing is left running.
     pub fn open(config: Config) -> Result<Exchange, LaunchFault> {
+        Exchange::open_on(config, Box::new(SystemDisk::new()))
+    }
+
+    /// The same with another disk beneath the segments: the seam where tests put a slow or a failing one.
+    ///
+    /// # Errors
+    /// As [`Exchange::open`].
+    pub fn open_on(config: Config, disk: Box<dyn Disk>) -> Result<Exchange, LaunchFault> {
         let directory = &config.directory;
         std::fs::create_dir_all(directory)
             .map_err(LaunchFault::system("creating the directory", directory.display()))?;
         let allowed = affinity::allowed().map_err(LaunchFault::system("reading the cores", "this process may use"))?;
         let names = stages::hot_names(config.market.matchers);
         let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
-        let stages = Stages::build(&config, &plan)?;
+        let stages = Stages::build(&config, &plan, disk)?;
         Closing::forget(directory)
             .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
-        let Stages { hot, cold, stop, closed, committed, delivered, ends, endpoints, .. } = stages;
+        let Stages { hot, cold, persister, stop, closed, appended, failure, delivered, ends, endpoints, .. } = stages;
+        // First, so that the disk has caught up by the time orders come.
+        let persister = persister.map(|agent| persist(agent, config.journal.survives)).transpose()?;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
         let cold = vec![ThreadPlan { name: "cold".into(), core: None, agents: cold }];
         let cold = Runner::spawn(cold, IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX), StopFlag::new())
             .map_err(thread_fault)?;
         announcement.extend(hot.placements().iter().map(|placement| format!("thread     {placement}")));
         endpoints.write(directory).map_err(LaunchFault::system("writing the endpoints into", directory.display()))?;
-        Ok(Exchange { hot, cold, stop, closed, committed, delivered, ends, endpoints, announcement, config })
+        Ok(Exchange {
+            hot,
+            cold,
+            persister,
+            failure,
+            stop,
+            closed,
+            appended,
+            delivered,
+            ends,
+            endpoints,
+            announcement,
+            config,
+        })
     }
 
     /// What to tell people at start: lines of what was found, chosen and taken.
@@ -116,38 +147,47 @@ impl Exchange {
     /// # Errors
     /// As [`Exchange::run`].
     pub fn close(self) -> Result<Closing, LaunchFault> {
-        let Exchange { hot, cold, closed, committed, delivered, ends, config, .. } = self;
+        let Exchange { hot, cold, persister, failure, closed, appended, delivered, ends, config, .. } = self;
         closed.request();
-        let drained = drain(&hot, &committed, &delivered);
+        let drained = drain(&hot, &failure, &appended, &delivered);
         hot.stop_flag().request();
         hot.join().map_err(thread_fault)?;
+        // After the last append: it moves what is left, and says in a mark that all is synced.
+        if let Some(persister) = persister {
+            persister.stop_flag().request();
+            persister.join().map_err(thread_fault)?;
+        }
         cold.stop_flag().request();
         cold.join().map_err(thread_fault)?;
         Endpoints::remove(&config.directory);
-        // The narrower cause first: a full store also keeps the stages from draining.
+        // The narrower cause first: a failed disk or a full store also keeps the stages from draining.
+        if let Some(fault) = failure.take() {
+            return Err(LaunchFault::Journal(fault));
+        }
         if let Some(text) = ends.unsaid() {
             return Err(LaunchFault::Thread(text));
         }
         drained?;
-        let closing = ends.closing(Number(committed.value()), &config.market);
+        let closing = ends.closing(Number(appended.value()), &config.market);
         closing.write(&config.directory).map_err(LaunchFault::system("writing", "closing.json"))?;
         Ok(closing)
     }
 }
 
-/// Waits until the last record's outputs have left egress and nothing new has come for a while.
-fn drain(hot: &Runner, committed: &MarkReader, delivered: &MarkReader) -> Result<(), LaunchFault> {
+/// Waits until the last record's outputs have left egress and nothing new has come for a while. Behind a disk that has
+/// failed nothing moves any more.
+fn drain(hot: &Runner, failure: &Failure, appended: &MarkReader, delivered: &MarkReader) -> Result<(), LaunchFault> {
     let started = Instant::now();
     let mut quiet_since = Instant::now();
-    let mut last = committed.value();
+    let mut last = appended.value();
     while quiet_since.elapsed() < 5 * WATCH_PERIOD {
         std::thread::sleep(WATCH_PERIOD);
-        let now = committed.value();
+        let now = appended.value();
         if now != last || delivered.value() != now {
             quiet_since = Instant::now();
             last = now;
         }
-        if hot.stop_flag().is_requested() {
+        if hot.stop_flag().is_requested() || failure.happened() {
             return Ok(());
         }
         if started.elapsed() > DRAIN_MAX {
@@ -156,6 +196,17 @@ fn drain(hot: &Runner, committed: &MarkReader, delivered: &MarkReader) -> Result
         }
     }
     Ok(())
+}
+
+/// The thread that moves the log to disk. Where orders wait for it, it looks for new records many times in the time one
+/// sync takes; where they do not, as seldom as other cold threads.
+fn persist(agent: Persister, survives: Survives) -> Result<Runner, LaunchFault> {
+    let idle = match survives {
+        Survives::PowerLoss => IdleStrategy::Sleep(AWAITED_PAUSE, AWAITED_PAUSE_MAX),
+        Survives::ProcessCrash => IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX),
+    };
+    let plan = ThreadPlan { name: "persister".into(), core: None, agents: vec![Box::new(agent)] };
+    Runner::spawn(vec![plan], idle, StopFlag::new()).map_err(thread_fault)
 }
 
 fn threads(plan: &Plan, agents: Vec<Box<dyn crate::runtime::agent::Agent>>) -> Vec<ThreadPlan> {
@@ -192,7 +243,6 @@ fn announcement(config: &Config, stages: &Stages, plan: &Plan) -> Vec<String> {
             market.sessions.len(),
             market.matchers
         ),
-        format!("journal    {}", stages.journal_line),
         format!(
             "memory     log {} MiB, streams {} MiB, feed {} MiB, books and orders {} MiB; {} MiB of it on huge pages",
             mebibytes(config.journal.log_bytes),
@@ -203,6 +253,7 @@ fn announcement(config: &Config, stages: &Stages, plan: &Plan) -> Vec<String> {
         ),
         format!("network    {}", stages.network_line),
     ];
+    lines.splice(1..1, stages.journal_lines.iter().cloned());
     lines.extend(stages.endpoints.lines());
     lines.push(format!("placement  {}; {}", plan.reason, plan.idle));
     lines.extend(stages.notes.iter().map(|note| format!("note       {note}")));

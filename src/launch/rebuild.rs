@@ -1,20 +1,23 @@
-//! From the log back to the state of every stage. Cold; runs before any thread does.
+//! From the journal back to the state of every stage. Cold; runs before any thread does.
 //!
-//! The log is recovered (its end judged, a torn one cut), then each record passes the twin: OMS, books, client
-//! streams and feed come out as they were, because all are functions of the journal. A log that was begun with other
-//! reference data is refused: the same records would mean something else.
+//! Segments are verified first, then the log is recovered (its end judged, a torn one cut) and goes on where they end.
+//! Each record passes the twin: OMS, books, client streams and feed come out as they were, because all are functions of
+//! the journal. After a loss of power the log is gone with the memory it was in; a fresh one then follows the segments.
+//! A journal that was begun with other reference data is refused: the same records would mean something else.
 
 use super::LaunchFault;
 use super::twin::Twin;
-use crate::config::Config;
+use crate::config::{Config, Survives};
 use crate::egress::fan::Outlet;
 use crate::engine::digest;
-use crate::journal::{JournalFault, LogOptions, LogReader, LogWriter, Tail, TailState, host_boot, recover};
+use crate::journal::history::{History, go_on_in};
+use crate::journal::{JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, host_boot, recover};
 use crate::os::pages;
 use crate::types::{Command, CommandKind, Market, Nanos, Number, Sequenced};
+use crate::wire::record::Link;
 use std::path::{Path, PathBuf};
 
-/// What a log gave.
+/// What a journal gave.
 pub struct Rebuilt {
     /// The state after its last record.
     pub twin: Twin,
@@ -22,8 +25,12 @@ pub struct Rebuilt {
     pub writer: LogWriter,
     /// Number and time of the last record.
     pub last: (Number, Nanos),
-    /// What the end of the log was, for the message at start; `None` for a new log.
-    pub tail: Option<TailState>,
+    /// What was found and done, for the message at start.
+    pub found: String,
+    /// What people should know beside that, each said once.
+    pub notes: Vec<String>,
+    /// The segments, where there are to be any.
+    pub segments: Option<Segments>,
     /// Memory that books and order tables took, as the system counts it.
     pub engine_bytes: usize,
 }
@@ -41,10 +48,10 @@ pub fn group(market: &Market) -> u64 {
         .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
-/// Opens or creates the log and replays it into `outlet`.
+/// Opens segments and log, or creates what is not there, and replays all of it into `outlet`.
 ///
 /// # Errors
-/// A log that is damaged, held by another process, of other reference data, or that the system refuses.
+/// A journal that is damaged, held by another process, of other reference data, or that the system refuses.
 pub fn rebuild(config: &Config, outlet: &mut impl Outlet) -> Result<Rebuilt, LaunchFault> {
     let options = LogOptions {
         path: log_path(&config.directory),
@@ -52,64 +59,191 @@ pub fn rebuild(config: &Config, outlet: &mut impl Outlet) -> Result<Rebuilt, Lau
         lock: config.journal.lock_required,
     };
     let before = pages::resident_bytes();
-    let mut twin = Twin::new(&config.market).map_err(|e| LaunchFault::Configuration(e.to_string()))?;
+    let twin = Twin::new(&config.market).map_err(|e| LaunchFault::Configuration(e.to_string()))?;
     let engine_bytes = pages::resident_bytes().saturating_sub(before);
-    if !options.path.exists() {
-        let writer = LogWriter::create(options, group(&config.market), host_boot())?;
-        return Ok(Rebuilt { twin, writer, last: (Number(0), Nanos(0)), tail: None, engine_bytes });
-    }
-    let (mut reader, tail) = recover(&options, group(&config.market))?;
-    refuse_damaged_end(&tail)?;
-    let mut last = (Number(0), Nanos(0));
-    while let Some(record) = reader.next()? {
-        check_market(&record, &config.market, &options.path)?;
-        twin.apply(&record, outlet);
-        last = (record.number, record.time);
-    }
-    let state = tail.state().clone();
-    let writer = LogWriter::resume(options, tail)?;
-    Ok(Rebuilt { twin, writer, last, tail: Some(state), engine_bytes })
+    let mut replay = Replay { twin, market: &config.market, last: (Number(0), Nanos(0)), other: None };
+    let mut notes = Vec::new();
+    let segments = match &config.journal.segments {
+        Some(knobs) => {
+            let group = group(&config.market);
+            let taken = Segments::take(&knobs.directory, group, |record| replay.take(record, outlet))?;
+            replay.refuse_other_market(&knobs.directory)?;
+            notes.extend(taken.last().and_then(|last| note_of_torn(&last.path, &last.state)));
+            Some(taken)
+        }
+        None => None,
+    };
+    let end = segments.as_ref().and_then(Segments::end);
+    let (writer, found) = log_after(&options, config, end, &mut replay, outlet, &mut notes)?;
+    let Replay { twin, last, .. } = replay;
+    Ok(Rebuilt { twin, writer, last, found, notes, segments, engine_bytes })
 }
 
-/// Replays a log that nobody writes, without changing it: every record to `each` after it was applied.
+/// Records on their way into the state.
+struct Replay<'a> {
+    twin: Twin,
+    market: &'a Market,
+    last: (Number, Nanos),
+    /// Digest of other reference data that a record was made with; nothing is applied from there on.
+    other: Option<u64>,
+}
+
+impl Replay<'_> {
+    fn take(&mut self, record: &Sequenced, outlet: &mut impl Outlet) {
+        let Command { kind, value, .. } = record.command;
+        if kind == CommandKind::DayStart && value != digest::of_market(self.market) {
+            self.other = self.other.or(Some(value));
+        }
+        if self.other.is_none() {
+            self.twin.apply(record, outlet);
+            self.last = (record.number, record.time);
+        }
+    }
+
+    fn refuse_other_market(&self, path: &Path) -> Result<(), LaunchFault> {
+        let expected = digest::of_market(self.market);
+        let other = |found| Err(LaunchFault::OtherMarket { found, expected, path: path.to_owned() });
+        self.other.map_or(Ok(()), other)
+    }
+}
+
+/// The log that goes on after segments that end at `end` (`None`: there are none), its own records replayed.
+///
+/// A log that is there and agrees is continued, whether it is level with the segments or ahead of them. One of an
+/// earlier run of the host that is damaged or behind is set aside: what the loss of power left of it counts for less
+/// than what was synced. Of this run of the host, such a log is refused: memory lost something, and nobody knows what.
+fn log_after(
+    options: &LogOptions,
+    config: &Config,
+    end: Option<Link>,
+    replay: &mut Replay<'_>,
+    outlet: &mut impl Outlet,
+    notes: &mut Vec<String>,
+) -> Result<(LogWriter, String), LaunchFault> {
+    let group = group(&config.market);
+    let fresh = |options: &LogOptions| LogWriter::create_following(options.clone(), group, host_boot(), end);
+    if !options.path.exists() {
+        let writer = fresh(options)?;
+        let found = match end {
+            None => "new log".to_owned(),
+            Some(_) => format!("{} records replayed from the segments, the log was gone", replay.last.0),
+        };
+        return Ok((writer, found));
+    }
+    match fitting(options, group, end) {
+        Ok((mut reader, tail)) => {
+            while let Some(record) = reader.next()? {
+                replay.take(&record, outlet);
+            }
+            replay.refuse_other_market(&options.path)?;
+            notes.extend(note_of_torn(&options.path, tail.state()));
+            let writer = LogWriter::resume(options.clone(), tail)?;
+            Ok((writer, format!("{} records replayed", replay.last.0)))
+        }
+        Err(fault) if end.is_some() && is_about_content(&fault) && may_be_set_aside(config, &options.path) => {
+            let aside = set_aside(&options.path)?;
+            notes.push(format!(
+                "the log did not outlive the power whole ({fault}); it was set aside as {} and the segments count",
+                aside.display()
+            ));
+            Ok((fresh(options)?, format!("{} records replayed from the segments", replay.last.0)))
+        }
+        Err(fault) => Err(LaunchFault::Journal(fault)),
+    }
+}
+
+/// Takes a log over if it is sound and goes on where the segments end; its reader stands there.
+fn fitting(options: &LogOptions, group: u64, end: Option<Link>) -> Result<(LogReader, Tail), JournalFault> {
+    let (mut reader, tail) = recover(options, group)?;
+    refuse_damaged_end(&tail)?;
+    match end {
+        Some(end) => go_on_in(&mut reader, end)?,
+        None if tail.first_link().number > 1 => {
+            let first = tail.first_link().number;
+            let why = format!(
+                "it begins with record {first}, and those before are in segments that are not there; journal.segments \
+                 names their directory"
+            );
+            return Err(JournalFault::Apart { log: options.path.clone(), why });
+        }
+        None => {}
+    }
+    Ok((reader, tail))
+}
+
+/// Whether what a log lost is no loss: it was made before the host was started the last time. A log that does not
+/// even say when it was made is dispensable only where everything acknowledged is in the segments.
+fn may_be_set_aside(config: &Config, path: &Path) -> bool {
+    match LogReader::open(path) {
+        Ok(log) => log.header().boot.get() != host_boot(),
+        Err(_) => config.journal.survives == Survives::PowerLoss,
+    }
+}
+
+/// Whether the fault is about what the log holds, and not about who holds the log.
+fn is_about_content(fault: &JournalFault) -> bool {
+    match fault {
+        JournalFault::Damaged { .. } | JournalFault::Apart { .. } | JournalFault::NotALog { .. } => true,
+        JournalFault::Io { .. }
+        | JournalFault::Busy { .. }
+        | JournalFault::Foreign { .. }
+        | JournalFault::DamagedSegment { .. }
+        | JournalFault::Misplaced { .. }
+        | JournalFault::Disk { .. }
+        | JournalFault::Unknown { .. } => false,
+    }
+}
+
+/// Gives a log another name, one that is free.
+fn set_aside(path: &Path) -> Result<PathBuf, LaunchFault> {
+    let aside = (1..=ASIDE_MAX).map(|number| path.with_extension(format!("earlier-boot-{number}")));
+    let aside = aside.into_iter().find(|aside| !aside.exists());
+    let aside = aside
+        .ok_or_else(|| LaunchFault::Configuration(format!("too many logs were set aside beside {}", path.display())))?;
+    std::fs::rename(path, &aside).map_err(LaunchFault::system("setting aside", path.display()))?;
+    Ok(aside)
+}
+
+/// Logs kept aside; so many losses of power with a log on a disk mean that something else is wrong.
+const ASIDE_MAX: usize = 100;
+
+fn note_of_torn(path: &Path, state: &TailState) -> Option<String> {
+    match state {
+        TailState::Clean => None,
+        TailState::Torn(torn) => Some(format!("a torn end of {} was cut and kept: {torn:?}", path.display())),
+    }
+}
+
+/// Replays a journal that nobody writes, without changing it: every record to `each` after it was applied.
 ///
 /// # Errors
-/// A damaged log, or one of other reference data.
+/// A damaged journal, or one of other reference data.
 pub fn replay(
     config: &Config,
     path: &Path,
     outlet: &mut impl Outlet,
     mut each: impl FnMut(&Sequenced, &Twin),
 ) -> Result<(Twin, Number), LaunchFault> {
-    let mut twin = Twin::new(&config.market).map_err(|e| LaunchFault::Configuration(e.to_string()))?;
-    let mut reader = LogReader::open(path)?;
-    let mut last = Number(0);
-    while let Some(record) = reader.next()? {
-        check_market(&record, &config.market, path)?;
-        twin.apply(&record, outlet);
-        each(&record, &twin);
-        last = record.number;
+    let twin = Twin::new(&config.market).map_err(|e| LaunchFault::Configuration(e.to_string()))?;
+    let mut replay = Replay { twin, market: &config.market, last: (Number(0), Nanos(0)), other: None };
+    let directory = config.journal.segments.as_ref().map(|knobs| knobs.directory.as_path());
+    let mut history = History::open(path, directory)?;
+    while let Some(view) = history.next_view()? {
+        replay.take(&view.record, outlet);
+        replay.refuse_other_market(path)?;
+        each(&view.record, &replay.twin);
     }
-    Ok((twin, last))
+    Ok((replay.twin, replay.last.0))
 }
 
 /// A record whose length was stored was acknowledged, and storing the length is the last step of writing it. If it
 /// is broken while the host has not been down, memory was damaged: cutting it off would lose an acknowledged order.
-fn refuse_damaged_end(tail: &Tail) -> Result<(), LaunchFault> {
+fn refuse_damaged_end(tail: &Tail) -> Result<(), JournalFault> {
     match tail.state() {
         TailState::Torn(torn) if torn.published && tail.boot() == host_boot() => {
             let number = tail.last_number() + 1;
-            Err(LaunchFault::Journal(JournalFault::Damaged { number, at: torn.at }))
+            Err(JournalFault::Damaged { number, at: torn.at })
         }
         TailState::Torn(_) | TailState::Clean => Ok(()),
     }
-}
-
-fn check_market(record: &Sequenced, market: &Market, path: &Path) -> Result<(), LaunchFault> {
-    let Command { kind, value, .. } = record.command;
-    let expected = digest::of_market(market);
-    if kind == CommandKind::DayStart && value != expected {
-        return Err(LaunchFault::OtherMarket { found: value, expected, path: path.to_owned() });
-    }
-    Ok(())
 }

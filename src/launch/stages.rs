@@ -11,8 +11,8 @@ use super::placement::Plan;
 use super::rebuild::{Rebuilt, rebuild};
 use super::replayed::Stores;
 use super::watched::Watched;
-use super::{counters_path, status};
-use crate::config::{Config, Engine, GatewayKnobs};
+use super::{counters_path, promise, status};
+use crate::config::{Config, Engine, GatewayKnobs, Survives};
 use crate::egress::{Egress, EgressLinks, one_gateway};
 use crate::engine::book::{EVENTS_MAX, Shard};
 use crate::feed::{DepthCache, FeedOptions, FeedStream, Hold, Publisher};
@@ -24,7 +24,7 @@ use crate::gateway::operator::{Operator, OperatorLinks};
 use crate::gateway::session::SessionTimes;
 use crate::gateway::shared::{Shared, SharedOptions};
 use crate::gateway::tcp::{Tcp, TcpOptions};
-use crate::journal::{LogWriter, TailState};
+use crate::journal::{Disk, Failure, LogWriter, Persister, PersisterCounters, PersisterLinks, SegmentWriter, Segments};
 use crate::matcher::Matcher;
 use crate::os::clock::{Clock, CountedClock};
 use crate::os::pages;
@@ -65,12 +65,16 @@ pub struct Stages {
     pub hot: Vec<Box<dyn Agent>>,
     /// Cold agents.
     pub cold: Vec<Box<dyn Agent>>,
+    /// Moves the log to disk, on a thread of its own, where there are segments.
+    pub persister: Option<Persister>,
     /// The operator asks for the end.
     pub stop: StopFlag,
     /// The intake ends.
     pub closed: StopFlag,
-    /// Highest committed record.
-    pub committed: MarkReader,
+    /// Highest record in the log.
+    pub appended: MarkReader,
+    /// Why the persister ended, if it did.
+    pub failure: Failure,
     /// Highest record whose outputs have left egress.
     pub delivered: MarkReader,
     /// How each stage ended.
@@ -79,8 +83,8 @@ pub struct Stages {
     pub endpoints: Endpoints,
     /// What the network engine is and why.
     pub network_line: String,
-    /// What the journal is and held.
-    pub journal_line: String,
+    /// What the journal is and held, what it promises, and where it lies.
+    pub journal_lines: Vec<String>,
     /// What fell back, each said once.
     pub notes: Vec<String>,
     /// Memory of books and order tables.
@@ -158,7 +162,8 @@ impl Stages {
     ///
     /// # Errors
     /// See [`LaunchFault`].
-    pub fn build(config: &Config, plan: &Plan) -> Result<Stages, LaunchFault> {
+    pub fn build(config: &Config, plan: &Plan, disk: Box<dyn Disk>) -> Result<Stages, LaunchFault> {
+        let promise_lines = promise::check(config)?;
         let market = &config.market;
         let matchers = usize::from(market.matchers);
         let mut notes = Vec::new();
@@ -168,20 +173,41 @@ impl Stages {
         let cache = DepthCache::create(&depth_path, market, CACHE_LEVELS_MAX)
             .map_err(LaunchFault::system("creating the depth cache", depth_path.display()))?;
         let mut stores = Stores::new(config, FeedStream::new(market, config.feed.store_bytes, Some(cache)));
-        let Rebuilt { twin, writer, last, tail, engine_bytes } = rebuild(config, &mut stores)?;
+        let Rebuilt { twin, writer, last, found, notes: found_notes, segments, engine_bytes } =
+            rebuild(config, &mut stores)?;
+        notes.extend(found_notes);
         stores.check()?;
         let Stores { streams, feed, .. } = stores;
-        let journal_line = journal_line(&writer, tail.as_ref(), last.0);
+        let mut journal_lines = vec![format!("journal    {found}, room for {} more in the log", writer.free_records())];
+        journal_lines.extend(promise_lines);
         if !writer.is_locked() {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
         }
         let (oms, shards) = twin.into_parts();
 
         let (stop, closed) = (StopFlag::new(), StopFlag::new());
-        let (mut committed, committed_reader) = mark();
+        let (mut appended, appended_reader) = mark();
         let (mut delivered, delivered_reader) = mark();
-        committed.set(last.0.0);
+        appended.set(last.0.0);
         delivered.set(last.0.0);
+        let failure = Failure::default();
+        let persisted = segments.map(|segments| {
+            let ends = (closed.clone(), stop.clone(), failure.clone());
+            persister(config, segments, &writer, last.0, disk, ends, &mut counters)
+        });
+        let (persister, synced_reader, disk_line) = persisted.transpose()?.map_or((None, None, None), |made| {
+            let (persister, synced, line) = made;
+            (Some(persister), Some(synced), Some(line))
+        });
+        journal_lines.extend(disk_line);
+        // One owner of the mark that the gate waits for: who keeps the promise.
+        let committed_reader = match (config.journal.survives, &synced_reader) {
+            (Survives::PowerLoss, Some(synced)) => synced.clone(),
+            (Survives::PowerLoss, None) => {
+                return Err(LaunchFault::Configuration(NO_SEGMENTS.into()));
+            }
+            (Survives::ProcessCrash, _) => appended_reader.clone(),
+        };
         let (command_in, command_out) = bounded::<Command>(COMMANDS_LINK);
         let (operator_in, operator_out) = bounded::<Command>(COLD_LINK);
         let (echo_in, echo_out) = bounded::<Sequenced>(COLD_LINK);
@@ -241,7 +267,7 @@ impl Stages {
             matchers: to_matchers,
             tickets: ticket_in,
             echoes: echo_in,
-            committed,
+            appended,
             closed: closed.clone(),
             pages_wanted: pages_wanted_out,
             pages: pages_in,
@@ -328,13 +354,15 @@ impl Stages {
             config,
             endpoints.clone(),
             status::StatusLinks {
+                appended: appended_reader.clone(),
                 committed: committed_reader.clone(),
+                synced: synced_reader,
                 delivered: delivered_reader.clone(),
                 pages_wanted: pages_wanted_in,
                 pages: pages_out,
             },
         );
-        let operator_links = OperatorLinks { commands: operator_in, committed: echo_out };
+        let operator_links = OperatorLinks { commands: operator_in, records: echo_out, committed: committed_reader };
         let operator = Operator::open(&operator_path, market, operator_links, source, SteadyClock, stop.clone())
             .map_err(LaunchFault::system("listening on", operator_path.display()))?;
         let cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
@@ -344,14 +372,16 @@ impl Stages {
         Ok(Stages {
             hot,
             cold,
+            persister,
             stop,
             closed,
-            committed: committed_reader,
+            appended: appended_reader,
+            failure,
             delivered: delivered_reader,
             ends,
             endpoints,
             network_line,
-            journal_line,
+            journal_lines,
             notes,
             engine_bytes,
             huge_bytes,
@@ -388,13 +418,29 @@ fn tcp(config: &Config) -> Result<(Box<dyn crate::gateway::core::Transport>, Soc
     Ok((Box::new(Tcp::new(network, options)), address, choice.to_string()))
 }
 
-fn journal_line(writer: &LogWriter, tail: Option<&TailState>, last: Number) -> String {
-    let room = writer.free_records();
-    match tail {
-        None => format!("new log, room for {room} records; an acknowledged order survives the process' crash"),
-        Some(TailState::Clean) => format!("{last} records replayed, room for {room} more; its end was clean"),
-        Some(TailState::Torn(torn)) => {
-            format!("{last} records replayed, room for {room} more; a torn tail was cut and kept: {torn:?}")
-        }
-    }
+/// Without segments nothing keeps the promise. Files that say so are refused with their line already.
+const NO_SEGMENTS: &str = "survives = \"power-loss\" takes journal.segments, a directory on a disk";
+
+/// The agent that moves the log to segments, its mark, and what to say about it.
+fn persister(
+    config: &Config,
+    segments: Segments,
+    writer: &LogWriter,
+    last: Number,
+    mut disk: Box<dyn Disk>,
+    (closed, stop, failure): (StopFlag, StopFlag, Failure),
+    counters: &mut Counters,
+) -> Result<(Persister, MarkReader, String), LaunchFault> {
+    let knobs = config.journal.segments.as_ref().expect("segments were taken because they are configured");
+    let behind = segments.end().map_or(last.0, |end| last.0 + 1 - end.number);
+    let first = writer.reader().link();
+    let how = disk.describe();
+    let segments = SegmentWriter::new(segments, knobs.bytes, first, &mut *disk)?;
+    let (mut synced, synced_reader) = mark();
+    synced.set(segments.next().number - 1);
+    let log = writer.reader_from(segments.next());
+    let links = PersisterLinks { synced, closed, stop, failure };
+    let line = format!("segments   {}, {how}; {behind} records to catch up", segments.count());
+    let persister = Persister::new(log, segments, disk, links, PersisterCounters::new(counters));
+    Ok((persister, synced_reader, line))
 }

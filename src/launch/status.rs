@@ -19,8 +19,12 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// The ends the status needs.
 pub struct StatusLinks {
+    /// Highest record in the log.
+    pub appended: MarkReader,
     /// Highest committed record.
     pub committed: MarkReader,
+    /// Highest record synced on a disk, where there are segments.
+    pub synced: Option<MarkReader>,
     /// Highest record whose outputs have left.
     pub delivered: MarkReader,
     /// Asks for an account.
@@ -55,6 +59,14 @@ impl Status {
                 None if asked.elapsed() > ANSWER_MAX => return None,
                 None => std::thread::sleep(Duration::from_millis(1)),
             }
+        }
+        // What the pages say was in the log by now; nothing of it is told before it is committed.
+        let seen = self.links.appended.value();
+        while self.links.committed.value() < seen {
+            if asked.elapsed() > ANSWER_MAX {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
         Some(pages)
     }
@@ -109,6 +121,7 @@ impl StatusSource for Status {
             "session": self.endpoints.session,
             "seconds": self.started.elapsed().as_secs(),
             "committed": self.links.committed.value(),
+            "synced": self.links.synced.as_ref().map(MarkReader::value),
             "delivered": self.links.delivered.value(),
             "endpoints": self.endpoints,
             "counters": counters,
@@ -118,7 +131,7 @@ impl StatusSource for Status {
     fn portfolio(&mut self, account: AccountId) -> Value {
         match self.pages(account) {
             Some(pages) => self.shown(account, &pages),
-            None => json!({"error": "the sequencer does not answer; ask again"}),
+            None => json!({"error": "the sequencer or the disk does not answer in time; ask again"}),
         }
     }
 }

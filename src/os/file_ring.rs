@@ -14,7 +14,7 @@ use std::os::fd::AsRawFd;
 pub const PIECES_MAX: usize = 7;
 /// Entries of the ring: the writes and the sync. A power of two.
 const ENTRIES: u32 = 8;
-const _: () = assert!(PIECES_MAX + 1 <= ENTRIES as usize);
+const _: () = assert!(PIECES_MAX < ENTRIES as usize, "the sync takes an entry, too");
 /// What the kernel answers for a request whose forerunner in the link did not succeed.
 const CANCELED: i32 = -libc::ECANCELED;
 
@@ -47,7 +47,7 @@ impl FileRing {
         }
         let sync = opcode::Fsync::new(descriptor).flags(types::FsyncFlags::DATASYNC);
         self.push(&sync.build().user_data(pieces.len() as u64));
-        self.wait_for(pieces.len() + 1)?;
+        self.wait_for(pieces.len() + 1);
         self.answers(pieces)
     }
 
@@ -58,17 +58,22 @@ impl FileRing {
         pushed.expect("the ring has an entry for each piece and the sync, and all before were answered");
     }
 
-    /// Returns when so many answers are there. A signal in between only starts the wait anew.
-    fn wait_for(&mut self, answers: usize) -> io::Result<()> {
+    /// Returns when so many answers are there. A signal, or a kernel short of memory, only starts the wait anew.
+    fn wait_for(&mut self, answers: usize) {
         while self.ring.completion().len() < answers {
             match self.ring.submit_and_wait(answers) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Requests may be under way that use the caller's memory: there is no way back from here.
-                Err(_) => std::process::abort(),
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) => {
+                    std::thread::yield_now();
+                }
+                Err(error) => {
+                    // Requests may be under way that use the caller's memory: there is no way back from here.
+                    eprintln!("pitlane: the ring of the journal's disk is broken: {error}");
+                    std::process::abort();
+                }
             }
         }
-        Ok(())
     }
 
     fn answers(&mut self, pieces: &[(u64, &[u8])]) -> io::Result<usize> {

@@ -6,8 +6,8 @@
 //! gone) is no record. Fills come back from egress in number order and are applied first in each turn.
 //!
 //! Nothing is taken while a link ahead or the log has no room, so that a command popped here is always carried
-//! through: nothing is dropped and nothing blocks. The commit mark moves as soon as the record is in the log, which
-//! outlives the process; safer promises move it from elsewhere.
+//! through: nothing is dropped and nothing blocks. The mark of what is appended moves as soon as the record is in the log,
+//! which outlives the process. Where that is the promise it is the commit mark; a safer one has another owner.
 //!
 //! Time that passes is a record too: [`Timer`] makes them, [`Calendar`] those that begin a phase, and price bands pause
 //! tickers by records like an operator. Replay reads them like all others and makes none.
@@ -56,8 +56,8 @@ pub struct SequencerLinks {
     pub tickets: Sender<Ticket>,
     /// The operator hears of each of its records.
     pub echoes: Sender<Sequenced>,
-    /// Highest committed number.
-    pub committed: MarkWriter,
+    /// Highest number in the log.
+    pub appended: MarkWriter,
     /// Raised when no more input is to be taken: the exchange is about to stop.
     pub closed: StopFlag,
     /// Accounts somebody wants to see.
@@ -217,7 +217,7 @@ impl<T: TimeSource> Sequencer<T> {
         let record = Sequenced { number: self.number, time, verdict, command };
         let appended = self.log.append(&record);
         assert!(appended.is_ok(), "room in the log was seen before the command was taken");
-        self.links.committed.set(self.number.0);
+        self.links.appended.set(self.number.0);
         let sources = self.route(&record);
         self.oms.apply(&record);
         let pushed = self.links.tickets.try_push(Ticket { record, sources });

@@ -3,7 +3,7 @@
 //! One line of JSON a request, one line of JSON an answer; see [`Request`]. Only the venue's own user and root are
 //! heard, by the kernel's word for who is at the other end; anybody else is closed unheard. What changes state
 //! becomes a command like any other, numbered and journalled with its author (`uid:<n>`), and is answered when the
-//! sequencer has given the record back; so "ok" means that it holds, also after a restart. What only asks is answered
+//! sequencer has given the record back and it is committed; so "ok" means that it holds, also after a restart. What only asks is answered
 //! by the [`StatusSource`] that the composition root brings.
 //!
 //! Cold: an agent of a cold thread, one system call a turn while nobody asks. Bounded: [`CLIENTS_MAX`] connections,
@@ -16,7 +16,7 @@ pub use request::{BadRequest, KillScope, LimitName, Request};
 use crate::os::clock::Clock;
 use crate::os::unix::{self, Watch};
 use crate::runtime::agent::Agent;
-use crate::runtime::link::{Receiver, Sender};
+use crate::runtime::link::{MarkReader, Receiver, Sender};
 use crate::runtime::runner::StopFlag;
 use crate::types::{AccountId, Command, Market, Nanos, Reject, Sequenced, SessionId, UserRef};
 use request::{Names, author};
@@ -50,8 +50,10 @@ pub trait StatusSource: Send {
 pub struct OperatorLinks {
     /// Into the sequencer.
     pub commands: Sender<Command>,
-    /// Every record of [`SessionId::VENUE`], once it is committed, in order.
-    pub committed: Receiver<Sequenced>,
+    /// Every record of [`SessionId::VENUE`], in order.
+    pub records: Receiver<Sequenced>,
+    /// Highest committed number: a record that is not committed is not told.
+    pub committed: MarkReader,
 }
 
 /// A request whose record has not come back.
@@ -286,7 +288,10 @@ impl<S: StatusSource, C: Clock + Send> Agent for Operator<S, C> {
             }
         }
         let mut done = count;
-        while let Some(record) = self.links.committed.pop() {
+        let committed = self.links.committed.value();
+        while self.links.records.peek().is_some_and(|record| record.number.0 <= committed)
+            && let Some(record) = self.links.records.pop()
+        {
             self.on_committed(&record);
             done += 1;
         }

@@ -1,0 +1,172 @@
+//! What the disk behind the log costs: how many records a second can be acknowledged once each of them is synced, and
+//! what an append costs while that goes on.
+//!
+//! The floor of the first is one record written and synced at a time on the same disk, in alternating slices. Target:
+//! with 1,000 records in flight at least 200 times that. The floor of the second is the same stores to plain memory with
+//! nothing behind. Target: p99.99 of the append at most twice the floor's. A slip of the first means that groups are
+//! cut too small or that a sync moves more than data; of the second, that the persister disturbs the memory it reads.
+
+use super::{BATCH, BATCHES, histogram, note, print, time_copies};
+use hdrhistogram::Histogram;
+use pitlane::journal::{
+    Disk, Failure, LogOptions, LogWriter, Persister, PersisterCounters, PersisterLinks, RECORD_BYTES, SegmentOptions,
+    SegmentWriter, Segments, SystemDisk,
+};
+use pitlane::os::clock::monotonic_ns;
+use pitlane::os::pages::room;
+use pitlane::runtime::counters::Counters;
+use pitlane::runtime::idle::IdleStrategy;
+use pitlane::runtime::link::{MarkReader, mark};
+use pitlane::runtime::runner::{Runner, StopFlag, ThreadPlan};
+use pitlane::types::{Nanos, Number, Sequenced};
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Records that wait for their commit at most.
+const IN_FLIGHT: u64 = 1_000;
+/// Length of a slice of each kind.
+const SLICE: Duration = Duration::from_millis(500);
+/// Records that a slice has room for.
+const ROOM: usize = 2_000_000;
+
+/// A log in memory whose records a persister moves to `disk`.
+struct Pair {
+    log: LogWriter,
+    synced: MarkReader,
+    persister: Runner,
+    counters: Counters,
+}
+
+impl Pair {
+    fn open(memory: &Path, disk: &Path, records: usize) -> Pair {
+        let options = LogOptions { path: memory.join("log"), bytes: LogOptions::bytes_for(records), lock: false };
+        let log = LogWriter::create(options, 1, 1).expect("a log");
+        let mut system = SystemDisk::new();
+        let segments = Segments::take(&disk.join("segments"), 1, |_| {}).expect("an empty directory");
+        // One for all, so that no segment is made while it is measured.
+        let bytes = SegmentOptions::bytes_for(records);
+        let segments = SegmentWriter::new(segments, bytes, log.link(), &mut system).expect("room on the disk");
+        let (mark, synced) = mark();
+        let links = PersisterLinks {
+            synced: mark,
+            closed: StopFlag::new(),
+            stop: StopFlag::new(),
+            failure: Failure::default(),
+        };
+        let mut counters = Counters::anonymous(16).expect("memory");
+        let agent =
+            Persister::new(log.reader(), segments, Box::new(system), links, PersisterCounters::new(&mut counters));
+        let plan = ThreadPlan { name: "persister".into(), core: None, agents: vec![Box::new(agent)] };
+        let idle = IdleStrategy::Sleep(Duration::from_micros(20), Duration::from_millis(1));
+        let persister = Runner::spawn(vec![plan], idle, StopFlag::new()).expect("a thread");
+        Pair { log, synced, persister, counters }
+    }
+
+    fn close(self, memory: &Path, disk: &Path) {
+        self.persister.stop_flag().request();
+        self.persister.join().expect("the persister ends");
+        std::fs::remove_file(memory.join("log")).expect("the log is ours");
+        std::fs::remove_dir_all(disk.join("segments")).expect("the segments are ours");
+    }
+}
+
+pub fn run(memory: &Path, slices: usize) {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let disk = tempfile::tempdir_in(root).expect("a directory");
+    let kind = room(disk.path()).expect("a file system").kind;
+    println!("\nsegments on {kind}, {}; slices of {SLICE:?}", SystemDisk::new().describe());
+    commits(memory, disk.path(), slices);
+    appends(memory, disk.path(), slices);
+}
+
+fn commits(memory: &Path, disk: &Path, slices: usize) {
+    let (mut single, mut grouped, mut groups) = (0.0, 0.0, 0);
+    // A slice of each warms up what the file system keeps of new files.
+    for slice in 0..=slices {
+        let alone = one_at_a_time(disk);
+        let (together, count) = in_groups(memory, disk);
+        if slice > 0 {
+            (single, grouped, groups) = (single + alone, grouped + together, groups + count);
+        }
+    }
+    let (single, grouped) = (single / slices as f64, grouped / slices as f64);
+    println!("one record a fdatasync        {single:>12.0} records/s");
+    println!("power-loss, {IN_FLIGHT} in flight     {grouped:>12.0} records/s, {} groups", groups / slices as u64);
+    println!("ratio                         {:>12.0}   (target: at least 200)", grouped / single);
+}
+
+/// Records a second when each is written and synced before the next, into a file as well prepared as a segment.
+fn one_at_a_time(directory: &Path) -> f64 {
+    const RECORDS: usize = 20_000;
+    let path = directory.join("single");
+    let file = std::fs::File::create(&path).expect("a file");
+    let mut disk = SystemDisk::new();
+    disk.write_synced(&file, &[(0, &vec![0; RECORDS * RECORD_BYTES])]).expect("room on the disk");
+    let began = Instant::now();
+    let mut records = 0;
+    while began.elapsed() < SLICE && records < RECORDS {
+        let at = (records * RECORD_BYTES) as u64;
+        disk.write_synced(&file, &[(at, &[7; RECORD_BYTES])]).expect("the disk writes");
+        records += 1;
+    }
+    let rate = records as f64 / began.elapsed().as_secs_f64();
+    std::fs::remove_file(&path).expect("the file is ours");
+    rate
+}
+
+/// Records a second that are synced while so many wait, and the groups they came in.
+fn in_groups(memory: &Path, disk: &Path) -> (f64, u64) {
+    let mut pair = Pair::open(memory, disk, ROOM);
+    let mut record = Sequenced::default();
+    let began = Instant::now();
+    while began.elapsed() < SLICE && pair.log.free_records() > 0 {
+        while pair.log.number_next() <= pair.synced.value() + IN_FLIGHT && pair.log.free_records() > 0 {
+            record.number = Number(pair.log.number_next());
+            record.time = Nanos(record.number.0);
+            pair.log.append(black_box(&record)).expect("there is room");
+        }
+        // As the hot threads do where cores are few.
+        std::thread::yield_now();
+    }
+    let rate = pair.synced.value() as f64 / began.elapsed().as_secs_f64();
+    let groups = pair.counters.values().iter().find(|(name, _)| name == "persister.groups").map_or(0, |(_, n)| *n);
+    pair.close(memory, disk);
+    (rate, groups)
+}
+
+fn appends(memory: &Path, disk: &Path, slices: usize) {
+    let (mut behind, mut copies) = (histogram(), histogram());
+    for _ in 0..slices {
+        time_appends(memory, disk, &mut behind);
+        time_copies(&memory.join("copy"), &mut copies);
+    }
+    println!("ns a record                 p50     p90     p99   p99.9     max   (batches of {BATCH})");
+    print("append, synced behind", &behind);
+    print("copy 192 B, alone", &copies);
+    let ratio = |q| behind.value_at_quantile(q) as f64 / copies.value_at_quantile(q) as f64;
+    println!(
+        "append / copy: p50 {:.2}, p99.9 {:.2}, p99.99 {:.2} (target: 2)",
+        ratio(0.5),
+        ratio(0.999),
+        ratio(0.9999)
+    );
+}
+
+fn time_appends(memory: &Path, disk: &Path, times: &mut Histogram<u64>) {
+    let mut pair = Pair::open(memory, disk, BATCH * BATCHES);
+    let mut record = Sequenced::default();
+    for _ in 0..BATCHES {
+        let began = monotonic_ns();
+        for _ in 0..BATCH {
+            record.number = Number(pair.log.number_next());
+            record.time = Nanos(record.number.0);
+            pair.log.append(black_box(&record)).expect("there is room");
+        }
+        note(times, monotonic_ns() - began);
+        // A pace that a disk can follow, so that it is at work all the time: some two million records a second.
+        let next = began + 8_000;
+        while monotonic_ns() < next {}
+    }
+    pair.close(memory, disk);
+}

@@ -1,0 +1,133 @@
+//! `pitlane verify`: checks a stopped exchange's journal, segments and log, and says what it found. Changes nothing and
+//! starts nothing; what a start would cut or refuse is told.
+
+use super::replay::failure;
+use super::{ConfigArgument, Failure, Outcome};
+use crate::journal::history::go_on_in;
+use crate::journal::{JournalFault, LogReader, TailState, host_boot, segments};
+use crate::launch::LaunchFault;
+use crate::launch::rebuild::{group, log_path};
+use crate::wire::record::Link;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `verify`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Directory with segments, a log or both, in place of a configuration's; whose they are is not checked then.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    directory: Option<PathBuf>,
+}
+
+/// Where to look.
+struct Places {
+    log: PathBuf,
+    segments: Option<PathBuf>,
+    group: Option<u64>,
+}
+
+/// Checks and tells.
+///
+/// # Errors
+/// Damage with the record's number, files that do not belong together, or a living exchange on them.
+pub fn main(arguments: Arguments) -> Outcome {
+    let places = places(&arguments)?;
+    let end = match &places.segments {
+        Some(directory) => check_segments(directory, places.group).map_err(damage)?,
+        None => None,
+    };
+    if places.log.exists() {
+        check_log(&places, end).map_err(damage)?;
+    } else if let Some(end) = end {
+        println!(
+            "log        {} is not there; a start goes on in a fresh one with record {}",
+            shown(&places.log),
+            end.number
+        );
+    } else {
+        return Err(Failure::Fault(format!("there is no journal: neither {} nor a segment", shown(&places.log))));
+    }
+    println!("verified   every record is in its place");
+    Ok(())
+}
+
+fn places(arguments: &Arguments) -> Result<Places, Failure> {
+    if let Some(directory) = &arguments.directory {
+        return Ok(Places { log: log_path(directory), segments: Some(directory.clone()), group: None });
+    }
+    let config = arguments.config.load()?;
+    let segments = config.journal.segments.map(|knobs| knobs.directory);
+    Ok(Places { log: log_path(&config.directory), segments, group: Some(group(&config.market)) })
+}
+
+fn damage(fault: JournalFault) -> Failure {
+    failure(LaunchFault::Journal(fault))
+}
+
+fn shown(path: &Path) -> std::path::Display<'_> {
+    path.display()
+}
+
+/// A line for each segment; what the record after them must carry.
+fn check_segments(directory: &Path, group: Option<u64>) -> Result<Option<Link>, JournalFault> {
+    let mut end = None;
+    segments::verify(directory, group, |found| {
+        let range = range(found.first, found.end.number);
+        println!("segment    {}: {range}, {}", found.number, end_words(&found.state));
+        end = Some(found.end);
+    })?;
+    Ok(end)
+}
+
+/// A line about the log, and one about how it goes with the segments.
+fn check_log(places: &Places, end: Option<Link>) -> Result<(), JournalFault> {
+    let path = &places.log;
+    let mut reader = LogReader::open(path)?;
+    let (found, first) = (reader.header().group.get(), reader.number_next());
+    if let Some(expected) = places.group.filter(|group| *group != found) {
+        return Err(JournalFault::Foreign { path: path.clone(), expected, found });
+    }
+    let is_of_this_boot = reader.header().boot.get() == host_boot();
+    let boot = if is_of_this_boot { "this" } else { "an earlier" };
+    let (last, state) = crate::journal::verify(path)?;
+    if let TailState::Torn(torn) = &state
+        && torn.published
+        && is_of_this_boot
+    {
+        return Err(JournalFault::Damaged { number: last + 1, at: torn.at });
+    }
+    println!("log        {}, {}, of {boot} run of the host", range(first, last + 1), end_words(&state));
+    match end {
+        Some(end) => {
+            go_on_in(&mut reader, end)?;
+            println!(
+                "together   the log agrees with the segments and has {} records that they lack",
+                last + 1 - end.number
+            );
+        }
+        None if first > 1 => {
+            let why = format!("it begins with record {first}, and there are no segments with those before");
+            return Err(JournalFault::Apart { log: path.clone(), why });
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+fn range(first: u64, next: u64) -> String {
+    if next == first { "no record yet".to_owned() } else { format!("records {first} to {}", next - 1) }
+}
+
+fn end_words(state: &TailState) -> String {
+    match state {
+        TailState::Clean => "a clean end".to_owned(),
+        TailState::Torn(torn) => {
+            format!(
+                "a torn end: {} bytes at byte {} of a write that was cut off, which a start puts aside",
+                torn.bytes, torn.at
+            )
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What an acknowledged order survives, held against the file systems found. Cold, at start.
+//!
+//! A promise that the machine cannot keep refuses the start; one that it keeps is printed with what was found, so that
+//! nobody has to guess which one is in force.
+
+use super::LaunchFault;
+use crate::config::{Config, SegmentKnobs, Survives};
+use crate::os::pages::{Room, room};
+use std::path::Path;
+
+/// Looks at the file systems of log and segments; gives the lines to print.
+/// # Errors
+/// A promise that they cannot keep, or what the system says.
+pub fn check(config: &Config) -> Result<Vec<String>, LaunchFault> {
+    let log = at(&config.directory)?;
+    let mut lines = vec![format!("promise    {}", words(config.journal.survives))];
+    let mut found = format!("found      log on {} in {}", log.kind, config.directory.display());
+    if let Some(segments) = &config.journal.segments {
+        let disk = at(&segments.directory)?;
+        found += &format!("; segments on {} in {}", disk.kind, segments.directory.display());
+        if disk.in_memory && config.journal.survives == Survives::PowerLoss {
+            return Err(LaunchFault::Configuration(refusal(segments, disk)));
+        }
+        if disk.in_memory {
+            found += ", which is memory: they do not outlive the power";
+        }
+    }
+    lines.push(found);
+    Ok(lines)
+}
+
+fn at(directory: &Path) -> Result<Room, LaunchFault> {
+    // The segments' directory may be made by this very start: what counts is where it will lie.
+    let there = directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    room(there).map_err(LaunchFault::system("looking at the file system of", directory.display()))
+}
+
+fn refusal(segments: &SegmentKnobs, disk: Room) -> String {
+    format!(
+        "line {}: journal.segments: found {} on {}; allowed with survives = \"power-loss\": a directory on a disk, because \
+         what is in memory goes with the power",
+        segments.line,
+        segments.directory.display(),
+        disk.kind
+    )
+}
+
+fn words(survives: Survives) -> &'static str {
+    match survives {
+        Survives::ProcessCrash => {
+            "survives = \"process-crash\": an acknowledged order is in memory that outlives the process, not the power"
+        }
+        Survives::PowerLoss => {
+            "survives = \"power-loss\": an acknowledged order is synced on the segments' disk; nothing leaves before"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(segments: &Path, survives: Survives) -> Config {
+        let mut config = Config::example();
+        config.directory = "/dev/shm".into();
+        config.journal.survives = survives;
+        config.journal.segments = Some(SegmentKnobs { directory: segments.into(), bytes: 1 << 20, line: 12 });
+        config
+    }
+
+    #[test]
+    fn power_loss_on_a_file_system_in_memory_is_refused_with_its_line() {
+        let shared = Path::new("/dev/shm/pitlane-not-there/segments");
+        if !at(shared).unwrap().in_memory {
+            eprintln!("not checked: /dev/shm is no memory here");
+            return;
+        }
+        let refused = check(&config(shared, Survives::PowerLoss)).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("line 12: journal.segments: found /dev/shm") && refused.contains("tmpfs"),
+            "{refused}"
+        );
+        let lines = check(&config(shared, Survives::ProcessCrash)).unwrap();
+        assert!(lines[0].contains("not the power") && lines[1].contains("which is memory"), "{lines:?}");
+    }
+}
