@@ -49,7 +49,7 @@ fn main() {
     print("append", &append);
     print("copy 192 B", &copy);
     println!("append / copy at p50: {:.2}", append.value_at_quantile(0.5) as f64 / copy.value_at_quantile(0.5) as f64);
-    disk::run(directory.path(), slices.div_ceil(3));
+    disk::run(directory.path(), cores[0], slices.div_ceil(3));
 }
 
 /// Hundredths of a nanosecond a record, to a tenth of a second.

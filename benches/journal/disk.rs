@@ -30,6 +30,15 @@ const SLICE: Duration = Duration::from_millis(500);
 /// Records that a slice has room for.
 const ROOM: usize = 2_000_000;
 
+/// Where a bench works.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    memory: &'a Path,
+    disk: &'a Path,
+    /// The persister's. A thread inherits its maker's core, and here that is the appender's.
+    core: usize,
+}
+
 /// A log in memory whose records a persister moves to `disk`.
 struct Pair {
     log: LogWriter,
@@ -39,7 +48,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn open(memory: &Path, disk: &Path, records: usize) -> Pair {
+    fn open(Places { memory, disk, core }: Places<'_>, records: usize) -> Pair {
         let options = LogOptions { path: memory.join("log"), bytes: LogOptions::bytes_for(records), lock: false };
         let log = LogWriter::create(options, 1, 1).expect("a log");
         let mut system = SystemDisk::new();
@@ -57,13 +66,13 @@ impl Pair {
         let mut counters = Counters::anonymous(16).expect("memory");
         let agent =
             Persister::new(log.reader(), segments, Box::new(system), links, PersisterCounters::new(&mut counters));
-        let plan = ThreadPlan { name: "persister".into(), core: None, agents: vec![Box::new(agent)] };
+        let plan = ThreadPlan { name: "persister".into(), core: Some(core), agents: vec![Box::new(agent)] };
         let idle = IdleStrategy::Sleep(Duration::from_micros(20), Duration::from_millis(1));
         let persister = Runner::spawn(vec![plan], idle, StopFlag::new()).expect("a thread");
         Pair { log, synced, persister, counters }
     }
 
-    fn close(self, memory: &Path, disk: &Path) {
+    fn close(self, Places { memory, disk, .. }: Places<'_>) {
         self.persister.stop_flag().request();
         self.persister.join().expect("the persister ends");
         std::fs::remove_file(memory.join("log")).expect("the log is ours");
@@ -71,21 +80,22 @@ impl Pair {
     }
 }
 
-pub fn run(memory: &Path, slices: usize) {
+pub fn run(memory: &Path, core: usize, slices: usize) {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let disk = tempfile::tempdir_in(root).expect("a directory");
     let kind = room(disk.path()).expect("a file system").kind;
     println!("\nsegments on {kind}, {}; slices of {SLICE:?}", SystemDisk::new().describe());
-    commits(memory, disk.path(), slices);
-    appends(memory, disk.path(), slices);
+    let places = Places { memory, disk: disk.path(), core };
+    commits(places, slices);
+    appends(places, slices);
 }
 
-fn commits(memory: &Path, disk: &Path, slices: usize) {
+fn commits(places: Places<'_>, slices: usize) {
     let (mut single, mut grouped, mut groups) = (0.0, 0.0, 0);
     // A slice of each warms up what the file system keeps of new files.
     for slice in 0..=slices {
-        let alone = one_at_a_time(disk);
-        let (together, count) = in_groups(memory, disk);
+        let alone = one_at_a_time(places.disk);
+        let (together, count) = in_groups(places);
         if slice > 0 {
             (single, grouped, groups) = (single + alone, grouped + together, groups + count);
         }
@@ -116,8 +126,8 @@ fn one_at_a_time(directory: &Path) -> f64 {
 }
 
 /// Records a second that are synced while so many wait, and the groups they came in.
-fn in_groups(memory: &Path, disk: &Path) -> (f64, u64) {
-    let mut pair = Pair::open(memory, disk, ROOM);
+fn in_groups(places: Places<'_>) -> (f64, u64) {
+    let mut pair = Pair::open(places, ROOM);
     let mut record = Sequenced::default();
     let began = Instant::now();
     while began.elapsed() < SLICE && pair.log.free_records() > 0 {
@@ -131,15 +141,15 @@ fn in_groups(memory: &Path, disk: &Path) -> (f64, u64) {
     }
     let rate = pair.synced.value() as f64 / began.elapsed().as_secs_f64();
     let groups = pair.counters.values().iter().find(|(name, _)| name == "persister.groups").map_or(0, |(_, n)| *n);
-    pair.close(memory, disk);
+    pair.close(places);
     (rate, groups)
 }
 
-fn appends(memory: &Path, disk: &Path, slices: usize) {
+fn appends(places: Places<'_>, slices: usize) {
     let (mut behind, mut copies) = (histogram(), histogram());
     for _ in 0..slices {
-        time_appends(memory, disk, &mut behind);
-        time_copies(&memory.join("copy"), &mut copies);
+        time_appends(places, &mut behind);
+        time_copies(&places.memory.join("copy"), &mut copies);
     }
     println!("ns a record                 p50     p90     p99   p99.9     max   (batches of {BATCH})");
     print("append, synced behind", &behind);
@@ -153,8 +163,8 @@ fn appends(memory: &Path, disk: &Path, slices: usize) {
     );
 }
 
-fn time_appends(memory: &Path, disk: &Path, times: &mut Histogram<u64>) {
-    let mut pair = Pair::open(memory, disk, BATCH * BATCHES);
+fn time_appends(places: Places<'_>, times: &mut Histogram<u64>) {
+    let mut pair = Pair::open(places, BATCH * BATCHES);
     let mut record = Sequenced::default();
     for _ in 0..BATCHES {
         let began = monotonic_ns();
@@ -168,5 +178,5 @@ fn time_appends(memory: &Path, disk: &Path, times: &mut Histogram<u64>) {
         let next = began + 8_000;
         while monotonic_ns() < next {}
     }
-    pair.close(memory, disk);
+    pair.close(places);
 }
