@@ -177,6 +177,59 @@ fn fill_or_kill(orders: usize) -> Cost {
     Cost { units: 100 * orders, ..cost }
 }
 
+/// A buy stop at one price, whose limit is far below, so that it rests when it wakes.
+fn stop(desk: &mut Desk, slot: usize) -> Sequenced {
+    let mut order = desk.order(SideCode::Buy, slot, 100, (1 + (slot % 1_000) as u32) * TICK);
+    order.command.value = u64::from(2_000_000 * TICK);
+    order.command.tags = 1 << 31;
+    order
+}
+
+/// So many stops sleep at one price: cancels and entries among them, at random.
+fn stops_asleep(stops: usize) -> Cost {
+    let mut desk = Desk::new(wide(), stops as u32);
+    let mut random = Random::new(1);
+    let entered: Vec<_> = (0..stops).map(|slot| stop(&mut desk, slot)).collect();
+    desk.fill(entered.iter().copied());
+    let mut cost = Cost::default();
+    for _ in 0..100_000 {
+        let slot = random.below(stops as u64) as usize;
+        let mut cancel = entered[slot];
+        cancel.command.kind = CommandKind::Cancel;
+        cancel.command.quantity = Quantity(0);
+        desk.play(&cancel, &mut cost);
+        desk.play(&entered[slot], &mut cost);
+    }
+    Cost { units: 200_000, ..cost }
+}
+
+/// One trade wakes so many stops.
+fn stops_waking(stops: usize) -> Cost {
+    let mut desk = Desk::new(wide(), stops as u32 + 2);
+    let entered: Vec<_> = (0..stops).map(|slot| stop(&mut desk, slot)).collect();
+    desk.fill(entered);
+    let offer = desk.order(SideCode::Sell, stops, 1, 2_000_000 * TICK);
+    desk.fill([offer]);
+    let bid = desk.order(SideCode::Buy, stops + 1, 1, 2_000_000 * TICK);
+    let mut cost = Cost::default();
+    desk.play(&bid, &mut cost);
+    Cost { units: stops, ..cost }
+}
+
+/// One order takes a reserve order of so many parts, again and again refilled.
+fn refills(parts: u32) -> Cost {
+    let mut desk = Desk::new(wide(), 2);
+    let mut cost = Cost::default();
+    for _ in 0..100 {
+        let mut iceberg = desk.order(SideCode::Sell, 0, parts, 1_000_000 * TICK);
+        (iceberg.command.max_floor, iceberg.command.tags) = (Quantity(1), 1 << 5);
+        desk.fill([iceberg]);
+        let taker = desk.order(SideCode::Buy, 1, parts, 1_000_000 * TICK);
+        desk.play(&taker, &mut cost);
+    }
+    Cost { units: 100 * parts as usize, ..cost }
+}
+
 /// One session cancels all its `orders`; other orders go through between any two calls.
 fn mass_cancel(orders: usize) -> Cost {
     let mut desk = Desk::new(wide(), orders as u32);
@@ -244,13 +297,17 @@ fn start_up(tickers: usize) -> Cost {
 
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let cases: [(&str, &str, &dyn Fn() -> Cost); 11] = [
+    let cases: [(&str, &str, &dyn Fn() -> Cost); 15] = [
         ("sparse 100,000", "entry or cancel", &|| sparse(100_000)),
         ("sparse 1,000,000", "entry or cancel", &|| sparse(1_000_000)),
         ("sweep 100 prices", "fill", &|| sweep(100, 1)),
         ("sweep 1,000 prices", "fill", &|| sweep(1_000, 1)),
         ("sweep 1,000 orders at a price", "fill", &|| sweep(1_000, 1_000)),
         ("fill or kill past 1,000 prices", "order looked at", &|| fill_or_kill(1_000)),
+        ("10,000 stops at a price", "entry or cancel", &|| stops_asleep(10_000)),
+        ("1,000,000 stops at a price", "entry or cancel", &|| stops_asleep(1_000_000)),
+        ("10,000 stops wake", "stop", &|| stops_waking(10_000)),
+        ("reserve of 1,000 parts", "part", &|| refills(1_000)),
         ("mass cancel 100,000", "cancel", &|| mass_cancel(100_000)),
         ("auction of 1,000,000, 50,000 prices", "trade", &|| auction(1_000_000, 50_000)),
         ("auction of 1,000,000, one price", "trade", &|| auction(1_000_000, 1)),

@@ -194,3 +194,37 @@ fn trades_are_remembered_and_a_void_one_leaves_the_volume() {
     feed.0.on_message(itch::BrokenTrade { head, match_number: 9.into() }.as_bytes());
     assert_eq!(feed.0.book(1).unwrap().volume, 69);
 }
+
+#[test]
+fn a_cross_builds_up_until_it_is_done_and_one_without_shares_is_no_trade() {
+    let mut stream = FeedStream::new(&market(1), 1 << 12, None);
+    let imbalance = Event::Imbalance {
+        cross: CrossKind::Opening,
+        paired: 900,
+        imbalance: 100,
+        direction: b'S',
+        near: Price(102),
+        far: Price(0),
+        reference: Price(101),
+        variation: b'L',
+    };
+    let done = |quantity| Event::CrossDone {
+        cross: CrossKind::Opening,
+        price: Price(102),
+        quantity,
+        match_number: MatchNumber(7),
+    };
+    let mut builder = BookBuilder::new();
+    let mut told = 0;
+    for (event, paired, executions) in
+        [(imbalance, Some(900), 0), (done(900), None, 1), (imbalance, Some(900), 1), (done(0), None, 1)]
+    {
+        stream.on(&book(TickerId(0), event)).unwrap();
+        told += 1;
+        builder.on_message(stream.store().message(told).unwrap());
+        let ticker = builder.book(1).unwrap();
+        assert_eq!((ticker.building.map(|b| b.paired), ticker.executions), (paired, executions));
+    }
+    let ticker = builder.book(1).unwrap();
+    assert_eq!((ticker.volume, builder.anomalies()), (900, Anomalies::default()));
+}

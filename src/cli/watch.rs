@@ -1,10 +1,10 @@
 //! `pitlane watch`: a ticker's live book, built from the feed as any subscriber would.
 
 use super::{ConfigArgument, Failure, Outcome, endpoints};
-use crate::client::book::{BookBuilder, TickerBook};
+use crate::client::book::{BookBuilder, Building, TickerBook};
 use crate::client::feed::{FeedHandler, FeedSource, FeedState};
 use crate::os::clock::monotonic_ns;
-use crate::types::{Side, Symbol};
+use crate::types::{Price, Side, Symbol};
 use clap::Args;
 use serde_json::json;
 use std::io::{IsTerminal, Write, stdout};
@@ -92,6 +92,9 @@ fn as_text(book: &TickerBook, levels: usize, builder: &BookBuilder, state: FeedS
         book.executions,
         builder.messages()
     );
+    if let Some(building) = &book.building {
+        text.push_str(&cross_line(building));
+    }
     text.push_str("  orders     bid size        bid | ask        ask size     orders\n");
     let (bids, asks) = (book.depth(Side::Buy, levels), book.depth(Side::Sell, levels));
     for index in 0..bids.len().max(asks.len()) {
@@ -102,6 +105,24 @@ fn as_text(book: &TickerBook, levels: usize, builder: &BookBuilder, state: FeedS
         text.push_str(&format!("{bid} | {ask}\n"));
     }
     text
+}
+
+/// A cross under way, in one line.
+fn cross_line(building: &Building) -> String {
+    let surplus = match building.larger {
+        Some(Side::Buy) => format!("{} more to buy", building.imbalance),
+        Some(Side::Sell) => format!("{} more to sell", building.imbalance),
+        None => "no imbalance".to_owned(),
+    };
+    let price = |price: Price| if price == Price(0) { "-".to_owned() } else { price.to_string() };
+    format!(
+        "{} cross: {} paired, {surplus}; near {}, far {}, reference {}\n",
+        format!("{:?}", building.cross).to_lowercase(),
+        building.paired,
+        price(building.near),
+        price(building.far),
+        price(building.reference)
+    )
 }
 
 fn as_json(book: &TickerBook, levels: usize) -> serde_json::Value {
@@ -117,6 +138,15 @@ fn as_json(book: &TickerBook, levels: usize) -> serde_json::Value {
         "state": book.state.map(|s| format!("{s:?}").to_lowercase()),
         "last": book.last_trade().map(|t| json!({"price": t.price.to_string(), "quantity": t.shares})),
         "volume": book.volume,
+        "cross": book.building.map(|b| json!({
+            "kind": format!("{:?}", b.cross).to_lowercase(),
+            "paired": b.paired,
+            "imbalance": b.imbalance,
+            "larger": b.larger.map(|side| format!("{side:?}").to_lowercase()),
+            "near": b.near.to_string(),
+            "far": b.far.to_string(),
+            "reference": b.reference.to_string(),
+        })),
         "bids": side(Side::Buy),
         "asks": side(Side::Sell),
     })

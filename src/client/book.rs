@@ -5,9 +5,11 @@
 //! with the orders, so its memory is bounded by what rests. One thread, no clock; order in a level is the order of
 //! arrival, which is the venue's time priority (a replaced order arrives anew).
 
-use crate::types::{DayNanos, Firm, MatchNumber, OrderReference, Price, Quantity, Side, Symbol, TradingState};
+use crate::types::{
+    CrossKind, DayNanos, Firm, MatchNumber, OrderReference, Price, Quantity, Side, Symbol, TradingState,
+};
 use crate::wire::depth::DepthLevel;
-use crate::wire::itch::{self, Message};
+use crate::wire::itch::{self, Message, NetOrderImbalance};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Trades remembered for each ticker.
@@ -80,6 +82,27 @@ pub struct Trade {
     pub broken: bool,
 }
 
+/// A cross as it builds up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Building {
+    /// Which.
+    pub cross: CrossKind,
+    /// When it was told.
+    pub time: DayNanos,
+    /// Shares that would trade.
+    pub paired: u64,
+    /// Shares of the larger side that would not.
+    pub imbalance: u64,
+    /// The larger side.
+    pub larger: Option<Side>,
+    /// Price at which all orders would trade most; 0 for none.
+    pub near: Price,
+    /// Price at which the orders for the cross alone would; 0 for none.
+    pub far: Price,
+    /// Price for which shares and imbalance are.
+    pub reference: Price,
+}
+
 #[derive(Default)]
 struct Level {
     shares: u64,
@@ -108,6 +131,8 @@ pub struct TickerBook {
     pub volume: u64,
     /// Executions.
     pub executions: u64,
+    /// The cross under way, as last told; `None` when there is none.
+    pub building: Option<Building>,
     sides: [BTreeMap<u32, Level>; 2],
     trades: VecDeque<Trade>,
 }
@@ -120,6 +145,7 @@ impl TickerBook {
             state: None,
             volume: 0,
             executions: 0,
+            building: None,
             sides: Default::default(),
             trades: VecDeque::with_capacity(TRADES_KEPT),
         }
@@ -290,9 +316,17 @@ impl BookBuilder {
                 self.ticker(locate, m.stock).on_trade(trade, true);
             }
             Message::CrossTrade(m) => {
-                let trade = trade(time, m.match_number.get(), m.price.get(), m.shares.get(), None);
-                self.ticker(locate, m.stock).on_trade(trade, true);
+                let ticker = self.ticker(locate, m.stock);
+                ticker.building = None;
+                // A cross in which nothing traded is told too.
+                if m.shares.get() > 0 {
+                    ticker.on_trade(trade(time, m.match_number.get(), m.price.get(), m.shares.get(), None), true);
+                }
             }
+            Message::NetOrderImbalance(m) => match building(m, time) {
+                Some(building) => self.ticker(locate, m.stock).building = Some(building),
+                None => self.anomalies.malformed += 1,
+            },
             Message::BrokenTrade(m) => {
                 if let Some(ticker) = self.tickers.get_mut(&locate) {
                     ticker.on_broken(m.match_number.get());
@@ -312,7 +346,6 @@ impl BookBuilder {
             | Message::IpoQuoting(_)
             | Message::AuctionCollar(_)
             | Message::OperationalHalt(_)
-            | Message::NetOrderImbalance(_)
             | Message::RetailInterest(_)
             | Message::DirectListing(_) => {}
         }
@@ -447,6 +480,26 @@ impl BookBuilder {
     pub fn anomalies(&self) -> Anomalies {
         self.anomalies
     }
+}
+
+/// What the feed told of a cross; `None` for letters that mean nothing.
+fn building(m: &NetOrderImbalance, time: DayNanos) -> Option<Building> {
+    let larger = match m.direction {
+        b'B' => Some(Side::Buy),
+        b'S' => Some(Side::Sell),
+        b'N' | b'O' | b'P' => None,
+        _ => return None,
+    };
+    Some(Building {
+        cross: CrossKind::from_letter(m.cross)?,
+        time,
+        paired: m.paired.get(),
+        imbalance: m.imbalance.get(),
+        larger,
+        near: Price(m.near_price.get()),
+        far: Price(m.far_price.get()),
+        reference: Price(m.reference_price.get()),
+    })
 }
 
 fn trade(time: DayNanos, match_number: u64, price: u32, shares: u64, resting: Option<Side>) -> Trade {
