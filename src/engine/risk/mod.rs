@@ -230,7 +230,7 @@ impl Risk {
         let rate = match role {
             Role::Maker => ticker.fee_maker,
             Role::Taker => ticker.fee_taker,
-            Role::Cross => ticker.fee_cross,
+            Role::Cross => self.days[owner.ticker.index()].fee_cross,
         };
         let amount = i64::from(quantity.0) * i64::from(price.0);
         let received = match owner.side {
