@@ -3,10 +3,10 @@
 use super::Failure;
 use super::order::parse_price;
 use crate::client::orders::NewOrder;
-use crate::types::Quantity;
-use clap::Args;
+use crate::types::{Peg, Quantity};
+use clap::{Args, ValueEnum};
 
-/// Reserve, stop and how long.
+/// Reserve, stop, peg and how long.
 #[derive(Args, Debug)]
 pub struct Terms {
     /// Show only so many shares at a time; each part that is used up is followed by the next, last in the queue.
@@ -18,6 +18,12 @@ pub struct Terms {
     /// Wait until a trade reaches this price.
     #[arg(long, value_name = "PRICE")]
     stop: Option<String>,
+    /// Follow the best displayed prices, hidden: their midpoint, that of the own side or that of the other.
+    #[arg(long, value_enum)]
+    peg: Option<PegKind>,
+    /// Be nearer to the other side than that by so much, or further for less than zero: "0.05".
+    #[arg(long, value_name = "PRICE", requires = "peg", allow_hyphen_values = true)]
+    offset: Option<String>,
     /// Leave after so many seconds.
     #[arg(long, conflicts_with = "gtc")]
     seconds: Option<u32>,
@@ -27,6 +33,27 @@ pub struct Terms {
     /// Of a post-only order: go one tick back from the best price rather than leave.
     #[arg(long, requires = "post_only")]
     step_back: bool,
+}
+
+/// What a price follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum PegKind {
+    /// The middle between best bid and offer.
+    Midpoint,
+    /// The best price of the order's own side.
+    Primary,
+    /// The best price of the other side.
+    Market,
+}
+
+impl PegKind {
+    const fn peg(self) -> Peg {
+        match self {
+            PegKind::Midpoint => Peg::Midpoint,
+            PegKind::Primary => Peg::Primary,
+            PegKind::Market => Peg::Market,
+        }
+    }
 }
 
 impl Terms {
@@ -41,6 +68,9 @@ impl Terms {
         if let Some(stop) = &self.stop {
             order = order.stopped_at(parse_price(stop)?);
         }
+        if let Some(kind) = self.peg {
+            order = order.pegged(kind.peg(), self.offset.as_deref().map_or(Ok(0), parse_offset)?);
+        }
         if let Some(seconds) = self.seconds {
             order = order.for_seconds(seconds);
         }
@@ -52,4 +82,12 @@ impl Terms {
         }
         Ok(order)
     }
+}
+
+/// A difference of prices, with a sign perhaps.
+fn parse_offset(text: &str) -> Result<i32, Failure> {
+    let (sign, size) = text.strip_prefix('-').map_or((1, text), |size| (-1, size));
+    let size = parse_price(size)?;
+    let fits = i32::try_from(size.0).ok().filter(|_| !size.is_market());
+    fits.map(|size| sign * size).ok_or_else(|| Failure::Usage(format!("{text:?} is no offset")))
 }

@@ -41,6 +41,10 @@ fn become_(kind: Kind, command: &mut Command) {
             command.max_floor = Quantity(20);
             command.tags |= 1 << 5;
         }
+        Kind::Pegged => {
+            (command.price_type, command.display) = (b'R', Display::Hidden);
+            command.tags |= 1 << 6;
+        }
         Kind::Minimum => {
             command.min_quantity = Quantity(30);
             command.tags |= 1 << 3;
