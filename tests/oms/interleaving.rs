@@ -26,7 +26,7 @@ enum Step {
 /// What the slow venue understands.
 const PLAIN: u8 = 10;
 /// What only the real matchers do.
-const ALL_KINDS: u8 = 22;
+const ALL_KINDS: u8 = 27;
 
 fn step(kinds: u8) -> impl Strategy<Value = Step> {
     let session = 0u16..4;
@@ -97,6 +97,10 @@ fn special(command: Command, kind: u8) -> Command {
     let stop = |command: Command| Command { value: u64::from(2 * REFERENCE - command.price.0), ..tagged(31, command) };
     let floor = |floor, command: Command| Command { max_floor: Quantity(floor), ..tagged(5, command) };
     let least = Command { min_quantity: Quantity(20), display: Display::Hidden, ..tagged(3, command) };
+    let peg = |price_type, peg_offset, command: Command| {
+        let hidden = Command { price_type, peg_offset, display: Display::Hidden, ..command };
+        tagged(6, tagged(7, hidden))
+    };
     let timed = Command { time_in_force: TimeInForce::GoodTillTime, expire_seconds: 1, ..tagged(15, command) };
     match kind {
         10 | 11 => floor(10, command),
@@ -108,6 +112,11 @@ fn special(command: Command, kind: u8) -> Command {
         18 => Command { price: Price::MARKET, ..stop(command) },
         19 => stop(floor(10, timed)),
         20 => Command { post_only: 2, ..tagged(8, tagged(12, command)) },
+        22 => peg(b'M', 0, Command { price: Price::MARKET, ..command }),
+        23 => peg(b'R', 100, command),
+        24 => peg(b'P', -100, timed),
+        // Of an order that follows something, perhaps.
+        25 => Command { display: Display::Hidden, ..command },
         // Of an order that has an end already.
         _ => Command { time_in_force: TimeInForce::GoodTillTime, ..command },
     }
