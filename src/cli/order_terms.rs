@@ -3,10 +3,19 @@
 use super::Failure;
 use super::order::parse_price;
 use crate::client::orders::NewOrder;
-use crate::types::{Peg, Quantity};
+use crate::types::{CrossKind, Peg, Quantity};
 use clap::{Args, ValueEnum};
 
-/// Reserve, stop, peg and how long.
+/// Crosses that orders can be for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Cross {
+    /// The opening cross.
+    Open,
+    /// The closing cross.
+    Close,
+}
+
+/// Reserve, stop, peg, cross and how long.
 #[derive(Args, Debug)]
 pub struct Terms {
     /// Show only so many shares at a time; each part that is used up is followed by the next, last in the queue.
@@ -30,6 +39,12 @@ pub struct Terms {
     /// Stay over the end of the day.
     #[arg(long)]
     gtc: bool,
+    /// Only for this cross; at `market` it takes the price the cross finds.
+    #[arg(long, value_name = "CROSS")]
+    on: Option<Cross>,
+    /// Of an order for a cross: trade only with what the other side has too much.
+    #[arg(long, requires = "on")]
+    imbalance_only: bool,
     /// Of a post-only order: go one tick back from the best price rather than leave.
     #[arg(long, requires = "post_only")]
     step_back: bool,
@@ -76,6 +91,12 @@ impl Terms {
         }
         if self.gtc {
             order = order.good_till_cancel();
+        }
+        if let Some(cross) = self.on {
+            order = order.on(if cross == Cross::Open { CrossKind::Opening } else { CrossKind::Closing });
+        }
+        if self.imbalance_only {
+            order = order.imbalance_only();
         }
         if self.step_back {
             order.tags = order.tags.with_post_only_action(b'R');

@@ -191,6 +191,8 @@ pub enum Event {
         quantity: Quantity,
         /// Limit price now.
         price: Price,
+        /// The worst price it may trade at: its limit, or how far a market order that rests or sleeps may reach.
+        limit: Price,
         /// Open shares it had.
         old_quantity: Quantity,
         /// Limit price it had.

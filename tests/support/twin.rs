@@ -940,6 +940,7 @@ impl Twin {
             display: new.display,
             quantity: Quantity(new.leaves),
             price: new.price,
+            limit: record.verdict.limit_price,
             old_quantity: Quantity(old.leaves),
             old_price: old.price,
             old_shown: Quantity(old.shown()),

@@ -59,7 +59,7 @@ impl Shard {
         let least = self.refit(record, &mut order);
         let rests = reach.rests && stop.is_none();
         let counts = [old_open, old_shown, self.specials.shown_at_rest(&order)];
-        out.push(ticker, replaced(before, &order, counts, rests));
+        out.push(ticker, replaced(before, &order, counts, record.verdict.limit_price, rests));
         let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: true };
         if rests {
             self.rest(&mut taker);

@@ -162,7 +162,10 @@ impl Shard {
         order.reference = self.books[before.ticker.index()].numbers.next_reference();
         self.fit(&mut order, command, record.verdict.limit_price, false);
         self.set_expiry(&mut order, command, record.time);
-        out.push(before.ticker, replaced(before, &order, [old_open, old_shown, Quantity(0)], true));
+        out.push(
+            before.ticker,
+            replaced(before, &order, [old_open, old_shown, Quantity(0)], record.verdict.limit_price, true),
+        );
         self.rest_peg(&mut order, false);
         Progress::Done
     }

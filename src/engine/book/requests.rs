@@ -8,7 +8,7 @@ use super::beside::{Special, is_plain_day};
 use super::events::{Events, Progress};
 use super::order::{CONTINUOUS, Order};
 use super::shard::{Shard, nothing};
-use crate::types::{CancelReason, Command, Event, Quantity, Sequenced, Slot};
+use crate::types::{CancelReason, Command, Event, Price, Quantity, Sequenced, Slot};
 
 /// Option tags of OUCH 5.0 whose absence keeps what the order has.
 const TAG_POST_ONLY: u8 = 12;
@@ -124,7 +124,7 @@ impl Shard {
         }
         let before = *old;
         if before.shelf != CONTINUOUS {
-            return self.replace_cross(&before, command, out);
+            return self.replace_cross(&before, record, out);
         }
         let side = before.side();
         let Arena { orders, chains, .. } = &mut self.arena;
@@ -142,7 +142,7 @@ impl Shard {
         order.reference = book.numbers.next_reference();
         order.rank = reach.rank;
         let (old_shown, shown) = (before.shown_plain(), order.shown_plain());
-        out.push(order.ticker, replaced(&before, order, [before.leaves, old_shown, shown], true));
+        out.push(order.ticker, replaced(&before, order, [before.leaves, old_shown, shown], verdict.limit_price, true));
         ladder.append(chains, order.place(), slot);
         Progress::Done
     }
@@ -239,7 +239,7 @@ fn canceled(order: &Order, quantity: Quantity, leaves: Quantity, shown: Quantity
 /// Both faces of a replaced order. `[old_quantity, old_shown, shown]`: what the old one had, and what of it and of the new
 /// one shows.
 #[inline]
-pub(super) fn replaced(old: &Order, new: &Order, counts: [Quantity; 3], rests: bool) -> Event {
+pub(super) fn replaced(old: &Order, new: &Order, counts: [Quantity; 3], limit: Price, rests: bool) -> Event {
     let [old_quantity, old_shown, shown] = counts;
     Event::Replaced {
         order: new.tag,
@@ -251,6 +251,7 @@ pub(super) fn replaced(old: &Order, new: &Order, counts: [Quantity; 3], rests: b
         display: new.display,
         quantity: new.leaves,
         price: new.price,
+        limit,
         old_quantity,
         old_price: old.price,
         old_shown,

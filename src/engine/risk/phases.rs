@@ -91,6 +91,8 @@ fn is_simple(command: &Command) -> Result<(), Reject> {
 pub(super) struct Day {
     phase_start: Phase,
     cross_orders: bool,
+    /// Fee a share of both sides of a cross.
+    pub(super) fee_cross: i32,
     limit_ns: u64,
     pause_ns: u64,
     /// Since when orders press against a bound, 0 when none do.
@@ -107,6 +109,7 @@ impl Day {
         Day {
             phase_start: auction.phase_start,
             cross_orders: auction.cross_orders,
+            fee_cross: spec.fees.cross,
             limit_ns: u64::from(auction.band_limit_ms) * MS,
             pause_ns: u64::from(auction.band_pause_ms) * MS,
             limit_since: Nanos(0),
