@@ -29,7 +29,7 @@ enum Step {
 /// What the slow venue understands.
 const PLAIN: u8 = 10;
 /// What only the real matchers do.
-const ALL_KINDS: u8 = 26;
+const ALL_KINDS: u8 = 31;
 
 fn step(kinds: u8) -> impl Strategy<Value = Step> {
     let session = 0u16..4;
@@ -121,6 +121,10 @@ fn special(command: Command, kind: u8) -> Command {
     let stop = |command: Command| Command { value: u64::from(2 * REFERENCE - command.price.0), ..tagged(31, command) };
     let floor = |floor, command: Command| Command { max_floor: Quantity(floor), ..tagged(5, command) };
     let least = Command { min_quantity: Quantity(20), display: Display::Hidden, ..tagged(3, command) };
+    let peg = |price_type, peg_offset, command: Command| {
+        let hidden = Command { price_type, peg_offset, display: Display::Hidden, ..command };
+        tagged(6, tagged(7, hidden))
+    };
     let timed = Command { time_in_force: TimeInForce::GoodTillTime, expire_seconds: 1, ..tagged(15, command) };
     match kind {
         10 | 11 => floor(10, command),
@@ -136,6 +140,11 @@ fn special(command: Command, kind: u8) -> Command {
         23 => Command { cross: b'O', tags: Command::IMBALANCE_ONLY, ..command },
         24 => Command { cross: b'C', ..command },
         25 => Command { cross: b'C', price: Price::MARKET, ..command },
+        26 => peg(b'M', 0, Command { price: Price::MARKET, ..command }),
+        27 => peg(b'R', 100, command),
+        28 => peg(b'P', -100, timed),
+        // Of an order that follows something, perhaps.
+        29 => Command { display: Display::Hidden, ..command },
         // Of an order that has an end already.
         _ => Command { time_in_force: TimeInForce::GoodTillTime, ..command },
     }

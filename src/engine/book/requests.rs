@@ -64,7 +64,7 @@ impl Shard {
         order.leaves = Quantity(0);
     }
 
-    /// A reserve order leaves with both parts, a stop from its sleep.
+    /// A reserve order leaves with both parts, a stop from its sleep, a peg from its tree.
     #[cold]
     #[inline(never)]
     fn cancel_special(&mut self, slot: Slot, reason: CancelReason, out: &mut Events) {
@@ -130,7 +130,7 @@ impl Shard {
         let Arena { orders, chains, .. } = &mut self.arena;
         let book = &mut self.books[before.ticker.index()];
         let reach = book.reach(side, record, true);
-        if !reach.rests || before.special != Special::NONE || !is_plain_day(command) {
+        if !reach.rests || book.pegs.count != 0 || before.special != Special::NONE || !is_plain_day(command) {
             return self.replace_special(record, &before, reach, out);
         }
         let ladder = &mut book.sides[side.index()];
@@ -152,8 +152,8 @@ impl Shard {
         if order.special.has(Special::TIMED) {
             self.forget_expiry(order);
         }
-        if order.special.has(Special::ASLEEP) {
-            self.rouse(order);
+        if order.special.has(Special::ASIDE) {
+            self.lift(order);
             return self.arena.end(order.tag.slot);
         }
         let Arena { orders, chains, sessions } = &mut self.arena;
@@ -165,8 +165,11 @@ impl Shard {
         orders[order.tag.slot.index()].leaves = Quantity(0);
     }
 
-    /// Takes shares of a resting order off its level.
+    /// Takes shares of a resting order off its level, if it stands in one.
     pub(super) fn reduce_level(&mut self, order: &Order, taken: Quantity) {
+        if order.special.has(Special::ASIDE) {
+            return;
+        }
         let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
         ladder.reduce(order.rank, order.place().shown, taken.0);
     }

@@ -54,6 +54,11 @@ impl Ticker {
         (self.price_min..=self.price_max).contains(&price) && self.tick.divides(price.0)
     }
 
+    /// Whether a difference of prices is whole ticks.
+    pub(super) fn is_in_ticks(&self, difference: i32) -> bool {
+        self.tick.divides(difference.unsigned_abs())
+    }
+
     /// Whether a limit of `price` reaches further through `reference` than `collar` allows; 0 allows all.
     #[inline]
     pub(super) fn beyond_collar(&self, side: Side, price: Price, reference: Price, collar: u32) -> bool {
