@@ -5,7 +5,7 @@ FLOW ?=
 ROUNDS ?= 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench doc race fuzz oracles doctor tools tools-oracles
+.PHONY: help run test lint bench instructions doc race fuzz oracles doctor tools tools-oracles
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,13 @@ lint: ## formatting and lints, as errors
 
 bench: ## parts and the whole path, against their floors in the same run
 	$(CARGO) bench --locked
+
+instructions: ## instructions a request of the book, counted by valgrind
+	@command -v valgrind >/dev/null 2>&1 || { echo "make instructions: please install: valgrind"; exit 1; }
+	@$(CARGO) bench --locked --profile quick --bench book --no-run 2>&1 | tail -n 1
+	@program=$$(ls -t target/quick/deps/book-* | grep -v '\.d$$' | head -n 1); \
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='*measured_batch*' $$program instructions 2>&1 | \
+	  awk '/requests/ {requests = $$1} /Collected/ {printf "%d instructions in %d requests: %.0f a request\n", $$4, requests, $$4 / requests}'
 
 doc: ## the crate's documentation
 	$(CARGO) doc --locked --no-deps

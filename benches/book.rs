@@ -9,8 +9,8 @@
 //! and says nothing: the floor of this design on this machine.
 //!
 //! ```text
-//! cargo bench --bench book                   criterion, 10,000 resting orders
-//! cargo bench --bench book -- plain          ns a request by book and mix, with the ratios; p99 of trading orders
+//! cargo bench --bench book                   ns a request by book and mix, with the ratios; p99 of trading orders
+//! cargo bench --bench book -- criterion      criterion, 10,000 resting orders
 //! valgrind --tool=callgrind --toggle-collect='*measured_batch*' <binary> instructions   instructions a request
 //! ```
 
@@ -218,8 +218,8 @@ fn criterion() {
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
-        Some("plain") => plain(),
+        Some("criterion") => criterion(),
         Some("instructions") => instructions(),
-        _ => criterion(),
+        _ => plain(),
     }
 }

@@ -216,6 +216,54 @@ fn stops_waking(stops: usize) -> Cost {
     Cost { units: stops, ..cost }
 }
 
+/// A desk with a bid and an offer a thousand ticks apart in slots 0 and 1, and so many pegs of all kinds, half of each side;
+/// the sells ask for more than the touch gives and sleep, but for one in `awake`.
+fn pegged(pegs: usize, awake: usize) -> Desk {
+    let mut desk = Desk::new(wide(), pegs as u32 + 4);
+    let quote =
+        [desk.order(SideCode::Buy, 0, 100, 2_000_000 * TICK), desk.order(SideCode::Sell, 1, 100, 2_001_000 * TICK)];
+    desk.fill(quote);
+    let entered: Vec<_> = (0..pegs)
+        .map(|at| {
+            let sells = at % 2 == 1;
+            let limit = if sells && !at.is_multiple_of(awake) { 3_000_000 } else { 2_000_500 };
+            let side = if sells { SideCode::Sell } else { SideCode::Buy };
+            let mut peg = desk.order(side, 4 + at, 100, limit * TICK);
+            (peg.command.display, peg.command.price_type) = (Display::Hidden, b"RPM"[at / 2 % 3]);
+            (peg.command.peg_offset, peg.command.tags) = (-((600 + at as i32 % 100) * TICK as i32), 1 << 6 | 1 << 7);
+            peg
+        })
+        .collect();
+    desk.fill(entered);
+    desk
+}
+
+/// The touch moves up and down under so many pegs: a better bid comes and goes.
+fn touch_moves(pegs: usize) -> Cost {
+    let mut desk = pegged(pegs, 5);
+    let mut cost = Cost::default();
+    for at in 0..100_000 {
+        let bid = desk.order(SideCode::Buy, 2, 100, (2_000_001 + at % 100) * TICK);
+        desk.play(&bid, &mut cost);
+        let mut cancel = bid;
+        (cancel.command.kind, cancel.command.quantity) = (CommandKind::Cancel, Quantity(0));
+        desk.play(&cancel, &mut cost);
+    }
+    Cost { units: 200_000, ..cost }
+}
+
+/// One order trades with so many pegs.
+fn pegs_taken(pegs: usize) -> Cost {
+    let mut cost = Cost::default();
+    for _ in 0..10 {
+        let mut desk = pegged(pegs, 1);
+        let mut taker = desk.order(SideCode::Sell, 2, 100 * pegs as u32, TICK);
+        taker.command.time_in_force = TimeInForce::ImmediateOrCancel;
+        desk.play(&taker, &mut cost);
+    }
+    Cost { units: 10 * pegs / 2, ..cost }
+}
+
 /// One order takes a reserve order of so many parts, again and again refilled.
 fn refills(parts: u32) -> Cost {
     let mut desk = Desk::new(wide(), 2);
@@ -283,21 +331,39 @@ fn imbalance(prices: usize) -> Cost {
     Cost { units: 10 * 2 * prices, ..cost }
 }
 
-/// Books of so many tickers, made and touched. The unit is a mebibyte of memory.
+/// Argument by which this program makes the books of the start-up case and nothing else.
+const START_UP: &str = "--start-up-of";
+
+/// Books of so many tickers, made and touched, in a process of its own: memory that an earlier case has touched would come
+/// back without a fault. The unit is a mebibyte.
 fn start_up(tickers: usize) -> Cost {
+    let program = std::env::current_exe().expect("a bench knows its program");
+    let output = std::process::Command::new(program).args([START_UP, &tickers.to_string()]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let mut numbers = text.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+    let (Some(kibibytes), Some(nanos)) = (numbers.next(), numbers.next()) else { return Cost::default() };
+    let took = Duration::from_nanos(nanos);
+    Cost { units: kibibytes as usize / 1024, total: took, longest: took, calls: 1 }
+}
+
+fn start_up_here(tickers: usize) {
     let specs = (0..tickers).map(|n| ticker(&format!("T{n}"), 0, TICK, TICK, 1_600_000)).collect();
     let start = Instant::now();
     let desk = Desk::new(specs, 1_000_000);
     let took = start.elapsed();
     black_box(&desk.shard);
-    let resident = std::fs::read_to_string("/proc/self/statm").ok();
-    let pages = resident.and_then(|text| text.split(' ').nth(1)?.parse::<usize>().ok()).unwrap_or(0);
-    Cost { units: pages / 256, total: took, longest: took, calls: 1 }
+    let map = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let kibibytes = map.lines().find_map(|line| line.strip_prefix("Rss:")?.split_whitespace().next());
+    println!("{} {}", kibibytes.unwrap_or("0"), took.as_nanos());
 }
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(START_UP) {
+        return start_up_here(arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1));
+    }
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let cases: [(&str, &str, &dyn Fn() -> Cost); 15] = [
+    let cases: [(&str, &str, &dyn Fn() -> Cost); 19] = [
         ("sparse 100,000", "entry or cancel", &|| sparse(100_000)),
         ("sparse 1,000,000", "entry or cancel", &|| sparse(1_000_000)),
         ("sweep 100 prices", "fill", &|| sweep(100, 1)),
@@ -307,6 +373,10 @@ fn main() {
         ("10,000 stops at a price", "entry or cancel", &|| stops_asleep(10_000)),
         ("1,000,000 stops at a price", "entry or cancel", &|| stops_asleep(1_000_000)),
         ("10,000 stops wake", "stop", &|| stops_waking(10_000)),
+        ("10 pegs, the touch moves", "bid comes or goes", &|| touch_moves(10)),
+        ("10,000 pegs, the touch moves", "bid comes or goes", &|| touch_moves(10_000)),
+        ("1,000,000 pegs, the touch moves", "bid comes or goes", &|| touch_moves(1_000_000)),
+        ("5,000 pegs are taken", "fill", &|| pegs_taken(10_000)),
         ("reserve of 1,000 parts", "part", &|| refills(1_000)),
         ("mass cancel 100,000", "cancel", &|| mass_cancel(100_000)),
         ("auction of 1,000,000, 50,000 prices", "trade", &|| auction(1_000_000, 50_000)),

@@ -74,6 +74,8 @@ fn a_day_by_hand_opens_trades_breaks_and_closes() {
     let last = taker.enter(&limit(SideCode::Sell, 10, REFERENCE).on(CrossKind::Closing)).unwrap();
     accepted(&mut taker, last);
     enter_phase(&exchange, "close");
+    let state = || ask(&exchange, json!({"do": "status"}))["status"]["tickers"][0]["state"].clone();
+    wait_until("the close in the operator's view", || state() == json!("halted"));
     let closed = until(&mut taker, "the close", |m| matches!(m, Outbound::Executed(e) if e.user_ref == last));
     assert!(matches!(closed, Outbound::Executed(e) if e.liquidity == b'C' && e.quantity.0 == 10));
     assert_eq!(canceled(&mut maker, bid), (30, b'T'), "what is left of the day leaves");

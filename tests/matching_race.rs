@@ -50,6 +50,10 @@ struct Seen {
     expired: u64,
     /// Books that an order with a least quantity stood across when they were compared.
     crossed: u64,
+    /// Trades of pegs, those of them that nobody came for, and pegs that slept when books were compared.
+    pegs_traded: u64,
+    pegs_settled: u64,
+    pegs_asleep: u64,
 }
 
 impl Seen {
@@ -110,12 +114,17 @@ fn run(seed: u64, commands: u64, orders_max: u32, seen: &mut Seen) {
             seen.note(&record, &said);
         }
         if count % CHECK_EVERY == 0 {
-            lanes.iter().for_each(|lane| lane.check(&market));
+            lanes.iter_mut().for_each(|lane| lane.check(&market));
             seen.crossed += lanes.iter().map(|lane| lane.crossed_books(&market)).sum::<u64>();
             seen.orders_most = lanes.iter().map(Lane::open_count).max().unwrap().max(seen.orders_most);
         }
     }
     seen.records += commands;
+    for lane in &lanes {
+        seen.pegs_traded += lane.pegs_traded;
+        seen.pegs_settled += lane.pegs_settled;
+        seen.pegs_asleep += lane.pegs_asleep;
+    }
 }
 
 #[test]
@@ -134,7 +143,10 @@ fn the_book_says_what_its_slow_twin_says() {
         assert!(seen.orders_most > 1_000, "the books stayed shallow");
         assert!(seen.crosses > 100 && seen.crosses_long > 0 && seen.leftovers > 0, "few crosses");
         assert!(seen.imbalances > 0 && seen.limit_states > 0 && seen.broken > 0, "a timer or a bust did nothing");
-        let special = [seen.refills, seen.woken, seen.chains, seen.expired, seen.crossed];
+        let special = [seen.refills, seen.woken, seen.chains, seen.expired];
+        assert!(seen.crossed > 20, "no least quantity kept a book crossed");
+        let pegs = [seen.pegs_traded, seen.pegs_settled, seen.pegs_asleep];
+        assert!(pegs.iter().all(|&count| count > 1_000), "pegs did little: {seen:?}");
         assert!(special.iter().all(|&count| count > 100), "orders that are not plain did little: {seen:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Reserve, stop, timed and stepping-back orders through a whole exchange: what the client sends comes back, the records of
+//! Reserve, stop, timed, stepping-back and pegged orders through a whole exchange: what the client sends comes back, the records of
 //! passing time end what is over, and a restart keeps every order where it stood.
 
 #[path = "support/exchange.rs"]
@@ -6,7 +6,7 @@ mod support;
 
 use pitlane::client::orders::OrderSession;
 use pitlane::launch::Exchange;
-use pitlane::types::{Display, Price, Quantity, Reject, SideCode, UserRef};
+use pitlane::types::{Display, Peg, Price, Quantity, Reject, SideCode, UserRef};
 use pitlane::wire::ouch::{Outbound, outbound};
 use support::{canceled, config, counter, executed, limit, login, rejected, until, verify, wait_until};
 
@@ -97,6 +97,40 @@ fn the_houses_options_are_served_and_given_back() {
     senseless.display = Display::Hidden;
     let refused = taker.enter(&senseless).unwrap();
     assert_eq!(rejected(&mut taker, refused), Reject::InvalidMaxFloor.wire());
+    drop((maker, taker));
+    let closing = exchange.close().unwrap();
+    verify(&config, &closing);
+}
+
+#[test]
+fn pegs_trade_between_what_shows_and_a_restart_keeps_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let mut maker = login(&exchange, "USER01", false);
+    for order in [limit(SideCode::Buy, 100, BASE), limit(SideCode::Sell, 100, BASE + 300)] {
+        let order = maker.enter(&order).unwrap();
+        acceptance(&mut maker, order);
+    }
+    let mut peg = limit(SideCode::Buy, 100, BASE + 300).pegged(Peg::Midpoint, -10);
+    let midpoint = maker.enter(&peg).unwrap();
+    let accepted = acceptance(&mut maker, midpoint);
+    assert_eq!((accepted.tags.price_type(), accepted.tags.peg_offset()), (Some(b'M'), Some(-10)));
+    peg.display = Display::Anonymous;
+    let shown = maker.enter(&peg).unwrap();
+    assert_eq!(rejected(&mut maker, shown), Reject::InvalidPegType.wire());
+    drop(maker);
+    exchange.close().unwrap();
+
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let mut maker = login(&exchange, "USER01", true);
+    let mut taker = login(&exchange, "USER03", false);
+    let sale = taker.enter(&limit(SideCode::Sell, 40, BASE).immediate()).unwrap();
+    let told = until(&mut taker, "a sale", |m| matches!(m, Outbound::Executed(e) if e.user_ref == sale));
+    let price = u64::from(BASE + 140);
+    assert!(matches!(told, Outbound::Executed(e) if (e.price, e.liquidity) == (price, b'm')), "{told:?}");
+    let told = until(&mut maker, "a purchase", |m| matches!(m, Outbound::Executed(e) if e.user_ref == midpoint));
+    assert!(matches!(told, Outbound::Executed(e) if (e.price, e.liquidity) == (price, b'k')), "{told:?}");
     drop((maker, taker));
     let closing = exchange.close().unwrap();
     verify(&config, &closing);

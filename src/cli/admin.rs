@@ -142,6 +142,16 @@ fn print_status(status: &Value) {
         status["committed"],
         status["delivered"]
     );
+    for ticker in status["tickers"].as_array().into_iter().flatten() {
+        let word = |key: &str| ticker[key].as_str().unwrap_or("?").to_owned();
+        println!(
+            "  {:<8} {:<14} last {:>10}  volume {}",
+            word("ticker"),
+            word("state"),
+            word("last"),
+            ticker["volume"]
+        );
+    }
     let counters = status["counters"].as_object().into_iter().flatten();
     for (name, value) in counters.filter(|(_, value)| value.as_u64() != Some(0)) {
         println!("  {name:<36} {:>14}", value.to_string());

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::order::parse_price;
 use crate::client::orders::NewOrder;
-use crate::types::{CrossKind, Quantity};
+use crate::types::{CrossKind, Peg, Quantity};
 use clap::{Args, ValueEnum};
 
 /// Crosses that orders can be for.
@@ -15,7 +15,7 @@ pub enum Cross {
     Close,
 }
 
-/// Reserve, stop, cross and how long.
+/// Reserve, stop, peg, cross and how long.
 #[derive(Args, Debug)]
 pub struct Terms {
     /// Show only so many shares at a time; each part that is used up is followed by the next, last in the queue.
@@ -27,6 +27,12 @@ pub struct Terms {
     /// Wait until a trade reaches this price.
     #[arg(long, value_name = "PRICE")]
     stop: Option<String>,
+    /// Follow the best displayed prices, hidden: their midpoint, that of the own side or that of the other.
+    #[arg(long, value_enum)]
+    peg: Option<PegKind>,
+    /// Be nearer to the other side than that by so much, or further for less than zero: "0.05".
+    #[arg(long, value_name = "PRICE", requires = "peg", allow_hyphen_values = true)]
+    offset: Option<String>,
     /// Leave after so many seconds.
     #[arg(long, conflicts_with = "gtc")]
     seconds: Option<u32>,
@@ -44,6 +50,27 @@ pub struct Terms {
     step_back: bool,
 }
 
+/// What a price follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum PegKind {
+    /// The middle between best bid and offer.
+    Midpoint,
+    /// The best price of the order's own side.
+    Primary,
+    /// The best price of the other side.
+    Market,
+}
+
+impl PegKind {
+    const fn peg(self) -> Peg {
+        match self {
+            PegKind::Midpoint => Peg::Midpoint,
+            PegKind::Primary => Peg::Primary,
+            PegKind::Market => Peg::Market,
+        }
+    }
+}
+
 impl Terms {
     /// The order with these terms.
     pub fn of(&self, mut order: NewOrder) -> Result<NewOrder, Failure> {
@@ -55,6 +82,9 @@ impl Terms {
         }
         if let Some(stop) = &self.stop {
             order = order.stopped_at(parse_price(stop)?);
+        }
+        if let Some(kind) = self.peg {
+            order = order.pegged(kind.peg(), self.offset.as_deref().map_or(Ok(0), parse_offset)?);
         }
         if let Some(seconds) = self.seconds {
             order = order.for_seconds(seconds);
@@ -73,4 +103,12 @@ impl Terms {
         }
         Ok(order)
     }
+}
+
+/// A difference of prices, with a sign perhaps.
+fn parse_offset(text: &str) -> Result<i32, Failure> {
+    let (sign, size) = text.strip_prefix('-').map_or((1, text), |size| (-1, size));
+    let size = parse_price(size)?;
+    let fits = i32::try_from(size.0).ok().filter(|_| !size.is_market());
+    fits.map(|size| sign * size).ok_or_else(|| Failure::Usage(format!("{text:?} is no offset")))
 }

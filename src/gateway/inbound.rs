@@ -223,12 +223,10 @@ fn options(tags: &Tags, command: &mut Command, checks: &mut Checks) {
     }
     keep_tags(tags, command);
     if let Some(letter) = tags.price_type() {
-        command.price_type = checks.letter(letter, b"L", Reject::InvalidPegType);
+        command.price_type = checks.letter(letter, b"LMmRP", Reject::InvalidPegType);
     }
-    if let Some(offset) = tags.peg_offset() {
-        command.peg_offset = offset;
-        checks.require(offset == 0, Reject::InvalidPegType);
-    }
+    // Whether an order has a use for it, the checks know: a Replace need not name the kind.
+    command.peg_offset = tags.peg_offset().unwrap_or(0);
     if let Some(floor) = tags.max_floor() {
         command.max_floor = floor;
         checks.require(floor <= command.quantity, Reject::InvalidMaxFloor);
@@ -565,8 +563,7 @@ mod tests {
         let none = Tags::NONE;
         assert_eq!(refusal_with(none.with_firm(Firm::from_text("BETA").unwrap())), Reject::FirmNotAuthorized);
         assert_eq!(refusal_with(none.with_firm(Firm::from_text("ALFA").unwrap())), Reject::None);
-        assert_eq!(refusal_with(none.with_price_type(b'M')), Reject::InvalidPegType);
-        assert_eq!(refusal_with(none.with_peg_offset(-1)), Reject::InvalidPegType);
+        assert_eq!(refusal_with(none.with_price_type(b'Q')), Reject::InvalidPegType);
         assert_eq!(
             refusal_with(none.with_max_floor(Quantity(100))),
             Reject::None,

@@ -17,8 +17,8 @@
 
 use crate::gateway::inbound::{TAG_VALUE_LOCATED, TAG_VALUE_TRADE_NOW, TAG_VALUE_TRADE_NOW_SPACE};
 use crate::types::{
-    Answer, CancelReason, ClientOrderId, CommandKind, DayNanos, Event, Liquidity, Market, OrderReference, OrderTag,
-    Party, Quantity, Reject, Report, ReportBody, Slot, Symbol, TickerId, TimeInForce,
+    Answer, CancelReason, ClientOrderId, CommandKind, DayNanos, Event, Market, OrderReference, OrderTag, Party,
+    Quantity, Reject, Report, ReportBody, Slot, Symbol, TickerId, TimeInForce,
 };
 use crate::wire::ouch::{Tags, outbound as ouch, price_to_wire};
 
@@ -175,7 +175,7 @@ fn order(event: &Event, party: Party, time: DayNanos, out: &mut [u8]) -> Option<
         Event::Filled { resting, incoming, match_number, price, quantity, liquidity, .. } => {
             let (OrderTag { user_ref, channel, .. }, liquidity) = match party {
                 Party::Resting => (resting, liquidity),
-                Party::Incoming => (incoming, Liquidity::Removed),
+                Party::Incoming => (incoming, liquidity.of_remover()),
             };
             let (price, liquidity, tags) = (price_to_wire(price), liquidity.letter(), Tags::echo(channel));
             Some(ouch::Executed { time, user_ref, quantity, price, liquidity, match_number, tags }.encode(out))

@@ -1,16 +1,17 @@
 //! What an operator can look at: how far the stages are, the counters, an account's portfolio. Cold.
 //!
-//! The operator's agent asks; the answers come from the mapped counters, the marks of the stages, and, for a
-//! portfolio, from the sequencer itself, which sends an account's pages when it is asked to.
+//! The operator's agent asks; the answers come from the mapped counters, the marks of the stages, the depth cache, and,
+//! for a portfolio, from the sequencer itself, which sends an account's pages when it is asked to.
 
 use super::endpoints::Endpoints;
+use crate::client::depth::DepthReader;
 use crate::config::Config;
 use crate::engine::oms::Position;
 use crate::gateway::operator::StatusSource;
 use crate::runtime::counters::Counters;
 use crate::runtime::link::{MarkReader, Receiver, Sender};
 use crate::sequencer::AccountPage;
-use crate::types::{AccountId, Market};
+use crate::types::{AccountId, Market, TickerId};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,22 @@ impl Status {
         Some(pages)
     }
 
+    /// State and last trade of each ticker, as the depth cache has them; none while it cannot be read.
+    fn tickers(&self) -> Vec<Value> {
+        let Ok(depth) = DepthReader::open(&self.endpoints.depth) else { return Vec::new() };
+        let all = self.market.tickers.iter().enumerate();
+        let shown = all.filter_map(|(index, spec)| {
+            let facts = depth.read(TickerId(index as u16)).ok()?.facts;
+            Some(json!({
+                "ticker": spec.symbol.text(),
+                "state": format!("{:?}", facts.state).to_lowercase(),
+                "last": facts.last_price.to_string(),
+                "volume": facts.volume,
+            }))
+        });
+        shown.collect()
+    }
+
     fn shown(&self, account: AccountId, pages: &[AccountPage]) -> Value {
         let (name, view) = (&self.market.accounts[account.index()].name, pages[0].view);
         let positions: Vec<Value> = pages
@@ -124,6 +141,7 @@ impl StatusSource for Status {
             "synced": self.links.synced.as_ref().map(MarkReader::value),
             "delivered": self.links.delivered.value(),
             "endpoints": self.endpoints,
+            "tickers": self.tickers(),
             "counters": counters,
         })
     }

@@ -22,9 +22,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Buffers a connection lends to the kernel. A power of two. With [`BUFFER_BYTES`] it is what a connection may have
 /// received and not yet read, beyond what waits in its socket.
-pub const BUFFERS_PER_CONNECTION: usize = 16;
-/// Size of a buffer: ten orders of the longest common form in one arrival.
-pub const BUFFER_BYTES: usize = 512;
+pub const BUFFERS_PER_CONNECTION: usize = 8;
+/// Size of a buffer: some forty orders in one arrival. With 512 bytes a burst of sixteen came as two completions.
+pub const BUFFER_BYTES: usize = 2048;
 /// Most connections of a ring: a buffer group has a 16-bit name.
 pub const CONNECTIONS_MAX: usize = 1 << 15;
 

@@ -5,8 +5,8 @@
 //! [`CommandKind`]; the others hold their default and are covered by the checksum all the same.
 
 use super::{
-    AccountId, Channel, ClientOrderId, Display, Firm, Nanos, Number, Price, Quantity, Reject, SelfMatch, SessionId,
-    SideCode, Slot, TickerId, TimeInForce, UserRef,
+    AccountId, Channel, ClientOrderId, Display, Firm, Nanos, Number, Peg, Price, Quantity, Reject, SelfMatch,
+    SessionId, SideCode, Slot, TickerId, TimeInForce, UserRef,
 };
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -148,7 +148,7 @@ pub struct Command {
     pub sweep: u8,
     /// Cross letter: `N` continuous trading, `O` opening, `C` closing cross.
     pub cross: u8,
-    /// Price type letter; only `L` is served.
+    /// Price type letter: `L` limit, or what a pegged order follows. Of a Replace what its order then is, named or kept.
     pub price_type: u8,
     /// 1 when the order must not take, 2 when it steps back from the best price instead of being refused for it.
     pub post_only: u8,
@@ -192,9 +192,9 @@ pub struct Command {
     pub firm: Firm,
     /// Amount, digest, limit, phase or match number, by kind; Enter and Replace: see [`Command::stop_price`].
     pub value: u64,
-    /// Offset of a pegged order in 1/10,000; pegs are refused until they are served.
+    /// Offset of a pegged order in 1/10,000, above zero towards the other side.
     pub peg_offset: i32,
-    /// Shares by which refreshes of a reserve order vary; reserve orders are refused until they are served.
+    /// Shares by which refreshes of a reserve order vary.
     pub random_reserve: u32,
     /// The client's free text; the author in records of the venue.
     pub client_order_id: ClientOrderId,
@@ -277,6 +277,12 @@ impl Command {
     #[inline]
     pub const fn stop_at(&self) -> Option<Price> {
         if self.has_tag(31) { Some(self.stop_price()) } else { None }
+    }
+
+    /// What the order's price follows, if it is pegged.
+    #[inline]
+    pub const fn peg(&self) -> Option<Peg> {
+        Peg::from_letter(if self.price_type == b'm' { b'M' } else { self.price_type })
     }
 
     /// Whether this is an order that trades wholly at once or not at all.

@@ -52,6 +52,20 @@ letters!(
     }
 );
 
+impl Liquidity {
+    /// The flag of the incoming order's report, by that of the resting one's.
+    #[inline]
+    pub const fn of_remover(self) -> Liquidity {
+        match self {
+            Liquidity::AddedMidpoint => Liquidity::RemovedMidpoint,
+            Liquidity::Added | Liquidity::AddedHidden | Liquidity::AddedReserve => Liquidity::Removed,
+            Liquidity::Removed | Liquidity::RemovedMidpoint => Liquidity::Removed,
+            Liquidity::OpeningCross | Liquidity::ClosingCross | Liquidity::HaltCross => self,
+            Liquidity::OpeningImbalanceOnly | Liquidity::ClosingImbalanceOnly => self,
+        }
+    }
+}
+
 /// One fact. The order of events within a record is the order of the protocols: an order is accepted before it
 /// trades, trades before its remainder rests or is cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,6 +191,8 @@ pub enum Event {
         quantity: Quantity,
         /// Limit price now.
         price: Price,
+        /// The worst price it may trade at: its limit, or how far a market order that rests or sleeps may reach.
+        limit: Price,
         /// Open shares it had.
         old_quantity: Quantity,
         /// Limit price it had.

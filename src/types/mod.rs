@@ -23,7 +23,7 @@ pub use ids::{
 };
 pub use market::{AccountSpec, AuctionSpec, Fees, Limits, Market, SessionSpec, TickerSpec};
 pub use money::{Money, Price, Quantity};
-pub use order::{CrossKind, Display, Phase, SelfMatch, SelfMatchMode, Side, SideCode, TimeInForce, TradingState};
+pub use order::{CrossKind, Display, Peg, Phase, SelfMatch, SelfMatchMode, Side, SideCode, TimeInForce, TradingState};
 pub use phase::Passage;
 pub use reject::{CancelReason, Reject};
 pub use report::{Answer, Party, Report, ReportBody};

@@ -121,6 +121,33 @@ letters!(
     }
 );
 
+letters!(
+    /// What the price of a pegged order follows (OUCH 5.0, tag 6). `m` on the wire is a midpoint too.
+    Peg {
+        /// The middle between the best displayed bid and offer.
+        Midpoint = b'M',
+        /// The best displayed price of the order's own side.
+        Primary = b'R',
+        /// That of the other side.
+        Market = b'P',
+    }
+);
+
+impl Peg {
+    /// All of them, in the order in which they trade at a price.
+    pub const ALL: [Peg; 3] = [Peg::Midpoint, Peg::Primary, Peg::Market];
+
+    /// Place in [`Peg::ALL`].
+    #[inline]
+    pub const fn index(self) -> usize {
+        match self {
+            Peg::Midpoint => 0,
+            Peg::Primary => 1,
+            Peg::Market => 2,
+        }
+    }
+}
+
 /// Side of the book.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(u8)]

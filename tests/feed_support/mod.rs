@@ -138,6 +138,7 @@ pub fn replaced(
         display,
         quantity: Quantity(new.1),
         price: Price(new.0),
+        limit: Price(0),
         old_quantity: Quantity(old.1),
         old_price: Price(old.0),
         old_shown: shown_of(old.1, was_displayed),

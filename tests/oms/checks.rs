@@ -58,6 +58,10 @@ fn spoil(scene: &mut Scene, reject: Reject) {
             command.value = 1_050_050;
             command.tags |= 1 << 31;
         }
+        Reject::InvalidPegType => {
+            command.peg_offset = 100;
+            command.tags |= 1 << 7;
+        }
         Reject::InvalidSide => {
             command.side = SideCode::Sell;
             command.tags |= 1 << 27;

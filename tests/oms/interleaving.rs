@@ -5,8 +5,9 @@ use crate::desk::*;
 use crate::shards::Shards;
 use pitlane::engine::oms::Oms;
 use pitlane::types::{
-    AccountId, Channel, Command, CommandKind, Display, Firm, Limit, Limits, Market, Money, Nanos, Outcome, Price,
-    Quantity, Scope, SelfMatch, SelfMatchMode, Sequenced, SessionId, SideCode, TickerId, TimeInForce, UserRef,
+    AccountId, Channel, Command, CommandKind, Display, Event, Firm, Limit, Limits, Market, Money, Nanos, Outcome,
+    Phase, Price, Quantity, Scope, SelfMatch, SelfMatchMode, Sequenced, SessionId, SideCode, TickerId, TimeInForce,
+    UserRef,
 };
 use proptest::prelude::*;
 
@@ -21,12 +22,14 @@ enum Step {
     Pass { nanos: u64 },
     LetIn { count: usize },
     Tick,
+    Phase { ticker: u16, phase: usize },
+    Bust { ticker: u16, back: usize },
 }
 
 /// What the slow venue understands.
 const PLAIN: u8 = 10;
 /// What only the real matchers do.
-const ALL_KINDS: u8 = 22;
+const ALL_KINDS: u8 = 31;
 
 fn step(kinds: u8) -> impl Strategy<Value = Step> {
     let session = 0u16..4;
@@ -45,7 +48,18 @@ fn step(kinds: u8) -> impl Strategy<Value = Step> {
         2 => (0u64..400_000_000).prop_map(|nanos| Step::Pass { nanos }),
         6 => (0usize..12).prop_map(|count| Step::LetIn { count }),
         1 => Just(Step::Tick),
+        1 => venue_step(kinds),
     ]
+}
+
+/// What the operator does to a ticker. The slow venue has no phases.
+fn venue_step(kinds: u8) -> impl Strategy<Value = Step> {
+    let phase = prop_oneof![Just(2usize), Just(2), Just(3), 0usize..7];
+    (0u16..2, phase, 0usize..6, any::<bool>()).prop_map(move |(ticker, phase, back, bust)| match (kinds, bust) {
+        (PLAIN, _) => Step::Tick,
+        (_, true) => Step::Bust { ticker, back },
+        (_, false) => Step::Phase { ticker, phase },
+    })
 }
 
 /// Limits tight enough to be met, and few slots, so that both are used again and again.
@@ -63,6 +77,16 @@ fn tight() -> Market {
             credit: Money(200 * i128::from(REFERENCE)),
             ..account.limits
         };
+    }
+    market
+}
+
+/// The same with orders for crosses, a fee for them, and a band around the last trade.
+fn with_auctions() -> Market {
+    let mut market = tight();
+    for ticker in &mut market.tickers {
+        ticker.fees.cross = 4;
+        (ticker.auction.cross_orders, ticker.auction.band_dynamic) = (true, 2);
     }
     market
 }
@@ -97,6 +121,10 @@ fn special(command: Command, kind: u8) -> Command {
     let stop = |command: Command| Command { value: u64::from(2 * REFERENCE - command.price.0), ..tagged(31, command) };
     let floor = |floor, command: Command| Command { max_floor: Quantity(floor), ..tagged(5, command) };
     let least = Command { min_quantity: Quantity(20), display: Display::Hidden, ..tagged(3, command) };
+    let peg = |price_type, peg_offset, command: Command| {
+        let hidden = Command { price_type, peg_offset, display: Display::Hidden, ..command };
+        tagged(6, tagged(7, hidden))
+    };
     let timed = Command { time_in_force: TimeInForce::GoodTillTime, expire_seconds: 1, ..tagged(15, command) };
     match kind {
         10 | 11 => floor(10, command),
@@ -108,6 +136,15 @@ fn special(command: Command, kind: u8) -> Command {
         18 => Command { price: Price::MARKET, ..stop(command) },
         19 => stop(floor(10, timed)),
         20 => Command { post_only: 2, ..tagged(8, tagged(12, command)) },
+        22 => Command { cross: b'O', ..command },
+        23 => Command { cross: b'O', tags: Command::IMBALANCE_ONLY, ..command },
+        24 => Command { cross: b'C', ..command },
+        25 => Command { cross: b'C', price: Price::MARKET, ..command },
+        26 => peg(b'M', 0, Command { price: Price::MARKET, ..command }),
+        27 => peg(b'R', 100, command),
+        28 => peg(b'P', -100, timed),
+        // Of an order that follows something, perhaps.
+        29 => Command { display: Display::Hidden, ..command },
         // Of an order that has an end already.
         _ => Command { time_in_force: TimeInForce::GoodTillTime, ..command },
     }
@@ -152,6 +189,23 @@ fn perform<B: Books>(desk: &mut Desk<B>, step: Step) {
         Step::Pass { nanos } => desk.now = Nanos(desk.now.0 + nanos),
         Step::LetIn { count } => desk.let_in(count),
         Step::Tick => drop(desk.send(Command::new(CommandKind::Tick))),
+        Step::Phase { ticker, phase } => {
+            let value = u64::from(Phase::ALL[phase].letter());
+            let ticker = TickerId(ticker);
+            desk.send(Command { ticker, value, ..Command::new(CommandKind::Phase) });
+        }
+        Step::Bust { ticker, back } => {
+            let number = |event: &Event| match *event {
+                Event::Filled { match_number, .. } | Event::Crossed { match_number, .. } => Some(match_number.0),
+                _ => None,
+            };
+            let ticker = TickerId(ticker);
+            let of_ticker = desk.outcomes.iter().flatten().filter(|outcome| outcome.ticker == ticker);
+            let traded: Vec<_> = of_ticker.filter_map(|outcome| number(&outcome.event)).collect();
+            if let Some(at) = traded.len().checked_sub(back + 1) {
+                desk.send(Command { ticker, value: traded[at], ..Command::new(CommandKind::Bust) });
+            }
+        }
     }
 }
 
@@ -241,11 +295,11 @@ proptest! {
     }
 
     #[test]
-    fn the_same_holds_before_the_real_matchers(
+    fn the_same_holds_before_the_real_matchers_with_crosses_bands_and_busts(
         steps in prop::collection::vec(step(ALL_KINDS), 1..250),
         lags in prop::collection::vec(0usize..40, 1..50),
     ) {
-        let market = tight();
+        let market = with_auctions();
         let mut desk = Desk::with(&market, Shards::new(&market));
         steps.into_iter().for_each(|step| perform(&mut desk, step));
         desk.settle();

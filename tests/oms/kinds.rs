@@ -2,7 +2,9 @@
 
 use crate::desk::*;
 use pitlane::engine::risk::{KINDS, Kind, MATRIX, kinds_of};
-use pitlane::types::{Command, Display, Limit, Price, Quantity, Reject, TimeInForce};
+use pitlane::types::{
+    AccountId, Channel, Command, Display, Event, Limit, Money, Price, Quantity, Reject, TimeInForce, UserRef,
+};
 
 /// Makes the order one of this kind.
 fn become_(kind: Kind, command: &mut Command) {
@@ -40,6 +42,10 @@ fn become_(kind: Kind, command: &mut Command) {
         Kind::Reserve => {
             command.max_floor = Quantity(20);
             command.tags |= 1 << 5;
+        }
+        Kind::Pegged => {
+            (command.price_type, command.display) = (b'R', Display::Hidden);
+            command.tags |= 1 << 6;
         }
         Kind::Minimum => {
             command.min_quantity = Quantity(30);
@@ -150,4 +156,51 @@ fn the_collar_of_a_stop_counts_from_its_stop_price() {
     assert_eq!(desk.ask(buy(ADA, 2, 100, near)), Reject::PriceCollar);
     let market = desk.verdict(Command { user_ref: pitlane::types::UserRef(3), ..stop(Price::MARKET.0) });
     assert_eq!(market.limit_price, Price(2_000_000), "its collar cut to the range");
+}
+
+fn peg(user_ref: u32, letter: u8, offset: i32) -> Command {
+    let mut command = buy(ADA, user_ref, 100, REFERENCE);
+    (command.price_type, command.peg_offset, command.display) = (letter, offset, Display::Hidden);
+    command.tags = 1 << 6 | 1 << 7;
+    command
+}
+
+#[test]
+fn a_peg_is_hidden_and_its_offset_on_the_tick_but_for_a_midpoint() {
+    let ask = |command: Command| Desk::new(&market()).ask(command);
+    for letter in *b"MmRP" {
+        assert_eq!(ask(peg(1, letter, -200)), Reject::None);
+        let shown = Command { display: Display::Anonymous, ..peg(1, letter, 0) };
+        assert_eq!(ask(shown), Reject::InvalidPegType);
+        let free = matches!(letter, b'M' | b'm');
+        assert_eq!(ask(peg(1, letter, 50)), if free { Reject::None } else { Reject::InvalidPegType });
+    }
+    assert_eq!(ask(Command { display: Display::Anonymous, ..peg(1, b'L', 0) }), Reject::None);
+    assert_eq!(ask(peg(1, b'L', 100)), Reject::InvalidPegType, "an offset of nothing");
+}
+
+#[test]
+fn a_peg_without_a_limit_reserves_the_worst_price_its_account_may_trade_at() {
+    let mut desk = Desk::new(&market());
+    desk.ask(set_limit(0, Limit::PriceCollar, 100));
+    let verdict = desk.verdict(Command { price: Price::MARKET, ..peg(1, b'M', 0) });
+    let collared = Price(REFERENCE + REFERENCE / 100);
+    assert_eq!((verdict.reject, verdict.limit_price), (Reject::None, collared));
+    assert!(desk.oms.account(AccountId(0)).reserved >= Money(100 * i128::from(collared.0)));
+}
+
+#[test]
+fn a_replace_that_does_not_say_so_is_still_of_a_peg_and_checked_as_one() {
+    let mut desk = Desk::new(&market());
+    desk.ask(peg(1, b'R', 100));
+    let hidden = Command { display: Display::Hidden, ..replace(ADA, 1, 2, 100, REFERENCE - 100) };
+    assert_eq!(desk.ask(hidden), Reject::None);
+    let offset = Command { original: UserRef(2), user_ref: UserRef(3), peg_offset: 50, tags: 1 << 7, ..hidden };
+    assert_eq!(desk.ask(offset), Reject::InvalidPegType, "off the tick for what the order follows");
+    assert!(matches!(desk.latest().last().unwrap().event, Event::Canceled { .. }));
+    assert!(desk.oms.order(ADA, Channel::NONE, UserRef(2)).is_none());
+    desk.ask(peg(3, b'R', 0));
+    let plain = Command { tags: 1 << 6, ..replace(ADA, 3, 4, 100, REFERENCE) };
+    assert_eq!(desk.ask(plain), Reject::None, "it names another kind and may show");
+    assert_eq!(desk.ask(replace(ADA, 4, 5, 100, REFERENCE)), Reject::None);
 }

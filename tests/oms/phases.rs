@@ -3,7 +3,8 @@
 use crate::desk::*;
 use pitlane::engine::risk::phases::{Kind, TABLE};
 use pitlane::types::{
-    AuctionSpec, ClientOrderId, Command, CommandKind, Limit, Market, Phase, Price, Quantity, Reject, TimeInForce, phase,
+    AuctionSpec, ClientOrderId, Command, CommandKind, Display, Limit, Market, Phase, Price, Quantity, Reject,
+    TimeInForce, phase,
 };
 
 const TIMES: [TimeInForce; 3] = [TimeInForce::Day, TimeInForce::ImmediateOrCancel, TimeInForce::GoodTillCancel];
@@ -27,6 +28,7 @@ fn kinds() -> Vec<(&'static str, Command)> {
         ("market", market),
         ("post only", Command { post_only: 1, ..limit }),
         ("fill or kill", Command { min_quantity: limit.quantity, ..limit }),
+        ("peg", Command { price_type: b'M', display: Display::Hidden, tags: 1 << 6, ..market }),
         ("stop", Command { tags: 1 << 31, value: u64::from(REFERENCE), ..limit }),
     ];
     for (name, cross) in [("on open", b'O'), ("on close", b'C')] {
@@ -52,6 +54,7 @@ fn expected(name: &str, time: TimeInForce, phase: Phase) -> Reject {
         ("on close", _) => Reject::NoClosing,
         ("stop", _) => Reject::None,
         _ if in_auction && immediate => Reject::ImmediateInAuction,
+        ("peg", _) if immediate => Reject::InvalidPegType,
         ("market", _) if in_auction => Reject::MarketInAuction,
         ("market", _) if lasts => Reject::TimeInForce,
         ("post only", _) if immediate => Reject::InvalidPostOnly,

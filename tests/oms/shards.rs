@@ -47,6 +47,7 @@ impl Books for Shards {
                 open.extend(orders.map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));
                 let stops = self.shards[spec.matcher.index()].stops(TickerId(t as u16), side);
                 open.extend(stops.iter().map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));
+                open.extend(shard.pegs(ticker, side).iter().map(|o| (spec.matcher.0, o.slot.0, o.leaves.0)));
             }
         }
         open.sort();

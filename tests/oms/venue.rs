@@ -156,6 +156,7 @@ impl Venue {
                 display: Display::Anonymous,
                 quantity: Quantity(leaves),
                 price: c.price,
+                limit: Self::limit(record),
                 old_quantity: Quantity(old.leaves),
                 old_price: old.price,
                 old_shown: Quantity(old.leaves),

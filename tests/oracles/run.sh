@@ -41,7 +41,9 @@ feed="$(free_port)"
 rerequest="$(free_port)"
 "$pitlane" config |
   sed -e "s|127.0.0.1:15000|127.0.0.1:$orders|; s|239.195.1.1:26400|239.195.1.1:$feed|; s|127.0.0.1:26401|127.0.0.1:$rerequest|" \
-      -e "s|/dev/shm/pitlane|$work/exchange|; s|log_mebibytes = 512|log_mebibytes = 64|; s|store_mebibytes = 256|store_mebibytes = 64|" >"$work/pitlane.toml"
+      -e "s|/dev/shm/pitlane|$work/exchange|; s|log_mebibytes = 512|log_mebibytes = 64|; s|store_mebibytes = 256|store_mebibytes = 64|" \
+      -e "0,/cross_orders = false/s//cross_orders = true/; s|tick_ms = 1_000|tick_ms = 100|" \
+      -e "s|cancel_on_disconnect = true|cancel_on_disconnect = false|" >"$work/pitlane.toml"
 tcpdump -i lo -q -U -w "$work/all.pcap" "tcp port $orders or udp port $feed or udp port $rerequest" 2>"$work/tcpdump.log" &
 capture=$!
 for _ in $(seq 100); do [ -s "$work/all.pcap" ] && break; sleep 0.1; done
@@ -55,6 +57,19 @@ PYTHONPATH="$gen" "$venv/bin/python" tests/oracles/ouch_client.py 127.0.0.1 "$or
 
 say "flow for the capture"
 "$pitlane" load --config "$work/pitlane.toml" --seconds 2 --rate 2000 --transport tcp
+
+say "a cross, reserve and stop orders, a broken trade"
+admin() { "$pitlane" admin --config "$work/pitlane.toml" "$@"; }
+enter() { user="$1" && shift && "$pitlane" order --config "$work/pitlane.toml" --user "$user" --password SECRET enter "$@"; }
+admin phase AAPL pre-open
+enter USER01 sell 500 AAPL market --on open
+enter USER01 sell 1000 AAPL 585.60 --show 100
+enter USER03 buy 700 AAPL 590.00 --on open
+sleep 0.5
+admin phase AAPL open
+enter USER03 sell 50 AAPL 580.00 --stop 585.60
+match="$(enter USER04 buy 250 AAPL 585.60 --ioc | tee /dev/stderr | sed -n 's/.*(match \([0-9]*\)).*/\1/p' | head -n 1)"
+admin bust AAPL "$match"
 
 say "clean stop"
 "$pitlane" admin --config "$work/pitlane.toml" end-day >/dev/null

@@ -260,6 +260,37 @@ impl Flow {
         command.tags |= 1 << 31;
     }
 
+    /// Says what the price follows.
+    fn name_peg(&mut self, command: &mut Command) {
+        command.price_type = self.random.of(b"MmRP");
+        command.tags |= 1 << 6;
+    }
+
+    /// A limit or none, an offset perhaps; no peg shows, takes only at once, or keeps a part back.
+    fn shape_peg(&mut self, record: &mut Sequenced) {
+        let command = &mut record.command;
+        if self.random.percent(50) {
+            let tick = self.market.tickers.get(command.ticker.index()).map_or(1, |ticker| ticker.tick.0) as i32;
+            command.peg_offset = (self.random.below(7) as i32 - 3) * tick;
+            if command.peg() == Some(Peg::Midpoint) {
+                command.peg_offset += self.random.below(3) as i32 - 1;
+            }
+            command.tags |= 1 << 7;
+        }
+        command.display = Display::Hidden;
+        command.tags &= !(1 << 3 | 1 << 5 | 1 << 13 | 1 << 31);
+        (command.post_only, command.max_floor, command.random_reserve) = (0, Quantity(0), 0);
+        (command.min_quantity, command.value) = (Quantity(0), 0);
+        if command.time_in_force == TimeInForce::ImmediateOrCancel {
+            command.time_in_force = TimeInForce::Day;
+        }
+        if self.random.percent(50) {
+            command.price = Price::MARKET;
+            let free = if command.side == SideCode::Buy { u32::MAX } else { 0 };
+            record.verdict.limit_price.0 = self.random.of(&[free, record.verdict.limit_price.0]);
+        }
+    }
+
     fn side(&mut self) -> SideCode {
         use SideCode::{Buy, Sell, SellShort, SellShortExempt};
         self.random.of(&[Buy, Buy, Buy, Buy, Sell, Sell, SellShort, SellShortExempt])
@@ -294,12 +325,17 @@ impl Flow {
             self.stop(ticker, &mut record.command);
         }
         self.priced(ticker, &mut record);
-        self.for_cross(&mut record);
+        if self.random.percent(10) {
+            self.name_peg(&mut record.command);
+            self.shape_peg(&mut record);
+        } else {
+            self.for_cross(&mut record);
+        }
         if !self.is_building() && self.number % PHASE_RECORDS < STORM_RECORDS && self.random.percent(30) {
             // The storm breaks: take all that has been built, in one record.
             record.command.quantity = Quantity::ORDER_MAX;
             record.command.price = Price::MARKET;
-            record.command.tags = 0;
+            (record.command.tags, record.command.price_type, record.command.cross) = (0, b'L', b'N');
             record.verdict.limit_price = if record.command.side == SideCode::Buy { Price(u32::MAX) } else { Price(0) };
         }
         (to, record)
@@ -373,6 +409,16 @@ impl Flow {
             self.stop(ticker, &mut record.command);
         }
         self.priced(ticker, &mut record);
+        // What the OMS knows of the order: its side, and what its price follows.
+        record.command.price_type = meant.map_or(b'L', |open| open.price_type);
+        if self.random.percent(4) {
+            self.name_peg(&mut record.command);
+        } else if self.random.percent(4) {
+            (record.command.price_type, record.command.tags) = (b'L', record.command.tags | 1 << 6);
+        }
+        if record.command.peg().is_some() {
+            self.shape_peg(&mut record);
+        }
         if self.random.percent(4) {
             record.verdict.reject = Reject::InvalidQuantity;
         }

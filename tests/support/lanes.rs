@@ -3,7 +3,7 @@
 
 use super::random::Random;
 use super::twin::{Twin, TwinOrder};
-use pitlane::engine::book::{Events, Progress, Shard, Sleeping};
+use pitlane::engine::book::{Events, Pegged, Progress, Shard, Sleeping};
 use pitlane::types::*;
 use std::collections::VecDeque;
 
@@ -97,6 +97,8 @@ pub struct Open {
     pub side: SideCode,
     pub leaves: u32,
     pub executed: u32,
+    /// Letter of what its price follows.
+    pub price_type: u8,
 }
 
 /// A shard, its twin, and the driver's knowledge of the orders there.
@@ -114,6 +116,11 @@ pub struct Lane {
     pub traded: VecDeque<(TickerId, MatchNumber)>,
     /// Shares of the cross under way.
     crossed: u64,
+    /// Trades in which a peg took part, those of them that no incoming order made, and pegs that slept when books were
+    /// compared.
+    pub pegs_traded: u64,
+    pub pegs_settled: u64,
+    pub pegs_asleep: u64,
 }
 
 impl Lane {
@@ -128,6 +135,9 @@ impl Lane {
             gone: Vec::new(),
             traded: VecDeque::new(),
             crossed: 0,
+            pegs_traded: 0,
+            pegs_settled: 0,
+            pegs_asleep: 0,
         }
     }
 
@@ -135,6 +145,9 @@ impl Lane {
     pub fn play(&mut self, record: &Sequenced, events: &mut Events) -> Vec<(TickerId, Event)> {
         let said = execute(&mut self.shard, record, events);
         agree(&said, &self.twin.execute(record), record);
+        if self.twin.has(record.command.ticker) {
+            self.is_uncrossed_by_pegs(record.command.ticker);
+        }
         for (ticker, event) in &said {
             self.note(*ticker, event, record);
             if self.twin.has(*ticker) {
@@ -168,7 +181,14 @@ impl Lane {
     fn note(&mut self, ticker: TickerId, event: &Event, record: &Sequenced) {
         match *event {
             Event::Accepted { order, quantity, .. } => {
-                let open = Open { tag: order, ticker, side: record.command.side, leaves: quantity.0, executed: 0 };
+                let open = Open {
+                    tag: order,
+                    ticker,
+                    side: record.command.side,
+                    leaves: quantity.0,
+                    executed: 0,
+                    price_type: record.command.price_type,
+                };
                 assert!(self.open[order.slot.index()].replace(open).is_none(), "slot in use");
                 self.live.push(order.slot.0);
             }
@@ -192,6 +212,7 @@ impl Lane {
             }
             Event::Filled { resting, incoming, quantity, resting_leaves, incoming_leaves, match_number, .. } => {
                 self.remember_trade(ticker, match_number);
+                self.count_pegs(resting, incoming);
                 for (tag, leaves) in [(resting, resting_leaves), (incoming, incoming_leaves)] {
                     self.open[tag.slot.index()].as_mut().unwrap().executed += quantity.0;
                     self.take(tag, quantity, leaves);
@@ -209,12 +230,20 @@ impl Lane {
                 let open = self.open[order.slot.index()].as_mut().unwrap();
                 assert_eq!(open.leaves, old_quantity.0);
                 remember(&mut self.gone, *open);
-                *open = Open { tag: order, leaves: quantity.0, side: side_code, ..*open };
+                let price_type = record.command.price_type;
+                *open = Open { tag: order, leaves: quantity.0, side: side_code, price_type, ..*open };
             }
             Event::Nothing | Event::ReplaceIgnored { .. } | Event::State { .. } => {}
             Event::Imbalance { .. } | Event::Band { .. } | Event::Broken { .. } => {}
             _ => panic!("this driver does not know {event:?} yet"),
         }
+    }
+
+    fn count_pegs(&mut self, resting: OrderTag, incoming: OrderTag) {
+        let is_peg = |tag: OrderTag| self.open[tag.slot.index()].unwrap().price_type != b'L';
+        self.pegs_traded += u64::from(is_peg(resting) || is_peg(incoming));
+        // Pegs take in one way only.
+        self.pegs_settled += u64::from(is_peg(incoming));
     }
 
     fn remember_trade(&mut self, ticker: TickerId, number: MatchNumber) {
@@ -248,6 +277,19 @@ impl Lane {
         }
     }
 
+    /// Nor is it with the pegs that are active, against what shows and against each other.
+    fn is_uncrossed_by_pegs(&self, ticker: TickerId) {
+        let best = |side: Side| {
+            let pegs = self.shard.pegs(ticker, side).into_iter().filter_map(|peg| peg.price);
+            let shown = self.shard.depth(ticker, side).next().map(|d| d.price);
+            let better = |a: Price, b: Price| if side == Side::Buy { a.max(b) } else { a.min(b) };
+            pegs.chain(shown).reduce(better)
+        };
+        if let (Some(bid), Some(offer)) = (best(Side::Buy), best(Side::Sell)) {
+            assert!(bid < offer || !self.shard.phase(ticker).matches(), "a peg crosses: {bid} {offer}");
+        }
+    }
+
     /// Books in which a bid and an offer stand across each other.
     pub fn crossed_books(&self, market: &Market) -> u64 {
         let tickers = (0..market.tickers.len() as u16).map(TickerId);
@@ -260,7 +302,7 @@ impl Lane {
     }
 
     /// Compares whole books.
-    pub fn check(&self, market: &Market) {
+    pub fn check(&mut self, market: &Market) {
         let mut resting_count = 0;
         for (ticker, _) in market.tickers.iter().enumerate().filter(|(_, t)| t.matcher == self.matcher) {
             let ticker = TickerId(ticker as u16);
@@ -287,6 +329,18 @@ impl Lane {
                 let expected: Vec<_> = stops.iter().map(told).collect();
                 assert_eq!(self.shard.stops(ticker, side), expected, "sleeping stops of {ticker} {side:?}");
                 resting_count += expected.len();
+                let twin = self.twin.book(ticker);
+                let told = |o: TwinOrder| Pegged {
+                    slot: o.slot,
+                    peg: o.terms.peg.unwrap(),
+                    offset: o.terms.offset,
+                    leaves: Quantity(o.leaves),
+                    price: twin.peg_price(&o, &twin.quote()),
+                };
+                let expected: Vec<_> = twin.pegs(side).into_iter().map(told).collect();
+                assert_eq!(self.shard.pegs(ticker, side), expected, "pegs of {ticker} {side:?}");
+                resting_count += expected.len();
+                self.pegs_asleep += expected.iter().filter(|peg| peg.price.is_none()).count() as u64;
             }
             assert_eq!(self.shard.phase(ticker), self.twin.book(ticker).phase());
             self.is_uncrossed(ticker);

@@ -9,3 +9,4 @@ pub mod random;
 pub mod script;
 pub mod twin;
 pub mod twin_cross;
+pub mod twin_pegs;

@@ -303,6 +303,11 @@ pub trait Terms: Sized {
         self.tag(31).with(|command| command.value = u64::from(price))
     }
 
+    /// Hidden, at the price it follows made better by the offset; what was its limit bounds that.
+    fn pegged(self, peg: Peg, offset: i32) -> Sequenced {
+        self.hidden().tag(6).tag(7).with(|command| (command.price_type, command.peg_offset) = (peg.letter(), offset))
+    }
+
     /// Over after so many seconds.
     fn for_seconds(self, seconds: u32) -> Sequenced {
         self.tag(15).with(|command| {

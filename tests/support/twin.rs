@@ -44,8 +44,11 @@ pub struct Terms {
     pub stop: Option<Price>,
     /// A stop that will not rest.
     pub immediate: bool,
-    /// How far a market order may reach.
+    /// How far a market order may reach; what a peg may cost.
     pub limit: u32,
+    /// What its price follows, and by how much it is better than that.
+    pub peg: Option<Peg>,
+    pub offset: i32,
 }
 
 impl TwinOrder {
@@ -87,7 +90,7 @@ impl TwinOrder {
     }
 
     /// Whether it trades, resting, with an order that has `offered` left.
-    fn takes(&self, offered: u32) -> bool {
+    pub(super) fn takes(&self, offered: u32) -> bool {
         self.is_shown() || offered >= self.terms.minimum.min(self.leaves)
     }
 
@@ -121,6 +124,7 @@ pub struct TwinBook {
     places: BTreeMap<Slot, (Side, Price)>,
     /// Stops that have not woken.
     asleep: Vec<TwinOrder>,
+    pub(super) pegs: Vec<TwinOrder>,
     /// Prices traded at since stops were last looked at, the last one then among them; and the last price of all.
     pub(super) printed: Vec<Price>,
     pub(super) last: Option<Price>,
@@ -140,6 +144,7 @@ impl TwinBook {
             offers: Levels::new(),
             places: BTreeMap::new(),
             asleep: Vec::new(),
+            pegs: Vec::new(),
             printed: Vec::new(),
             last: None,
             references: 0,
@@ -179,7 +184,7 @@ impl TwinBook {
     }
 
     /// The side's first order that an incoming order with this limit and so much left may trade with.
-    fn first_within(&self, side: Side, limit: u32, offered: u32) -> Option<TwinOrder> {
+    pub(super) fn first_within(&self, side: Side, limit: u32, offered: u32) -> Option<TwinOrder> {
         let levels = if side == Side::Buy { &self.bids } else { &self.offers };
         let mut within: Box<dyn Iterator<Item = (&Price, &VecDeque<TwinOrder>)>> = match side {
             Side::Buy => Box::new(levels.iter().rev().take_while(|(price, _)| price.0 >= limit)),
@@ -193,7 +198,7 @@ impl TwinBook {
 
     /// Whether there is any order within this limit.
     fn crosses(&self, side: Side, limit: u32) -> bool {
-        self.first_within(side, limit, u32::MAX).is_some()
+        self.first_met(side, limit, u32::MAX, &self.quote()).is_some()
     }
 
     /// Whether a trade has reached this stop price.
@@ -228,6 +233,9 @@ impl TwinBook {
         if let Some(at) = self.asleep.iter().position(|order| order.slot == slot) {
             return self.asleep.get_mut(at);
         }
+        if let Some(at) = self.pegs.iter().position(|order| order.slot == slot) {
+            return self.pegs.get_mut(at);
+        }
         let (side, price) = *self.places.get(&slot)?;
         self.levels(side).get_mut(&price)?.iter_mut().find(|order| order.slot == slot)
     }
@@ -235,6 +243,9 @@ impl TwinBook {
     fn add(&mut self, order: TwinOrder) {
         if order.waits {
             return self.waiting.push(order);
+        }
+        if order.terms.peg.is_some() {
+            return self.pegs.push(order);
         }
         self.places.insert(order.slot, (order.side(), order.price));
         self.levels(order.side()).entry(order.price).or_default().push_back(order);
@@ -246,6 +257,9 @@ impl TwinBook {
         }
         if let Some(at) = self.asleep.iter().position(|order| order.slot == slot) {
             return self.asleep.remove(at);
+        }
+        if let Some(at) = self.pegs.iter().position(|order| order.slot == slot) {
+            return self.pegs.remove(at);
         }
         let (side, price) = self.places.remove(&slot).expect("an order in the slot");
         let levels = self.levels(side);
@@ -350,6 +364,9 @@ impl Twin {
         }
         for ticker in self.books.keys().copied().collect::<Vec<_>>() {
             self.wake_stops(ticker);
+            while self.settle_pegs(ticker) {
+                self.wake_stops(ticker);
+            }
         }
         if self.said.is_empty() {
             self.said.push((command.ticker, Event::Nothing));
@@ -393,6 +410,9 @@ impl Twin {
         };
         if order.waits {
             order.display = Display::Hidden;
+        } else if let Some(peg) = command.peg() {
+            order.terms.peg = Some(peg);
+            order.command.post_only = 0;
         } else {
             order.price = self.in_band(&order, record);
             self.step_back(&mut order, record);
@@ -409,13 +429,15 @@ impl Twin {
             return self.rest(order, false);
         }
         self.fit(&mut order, record);
+        if order.terms.peg.is_some() {
+            return self.rest(order, true);
+        }
         let stays = Self::stays(&order, record);
         self.act(order, stays, true);
     }
 
     /// A post-only order that says so moves to one tick from the best price it would trade at.
     fn step_back(&self, order: &mut TwinOrder, record: &Sequenced) {
-        let spec = &self.market.tickers[order.command.ticker.index()];
         let stops = record.command.has_tag(31) || order.terms.stop.is_some();
         let book = &self.books[&order.command.ticker];
         let other = order.side().opposite();
@@ -425,10 +447,14 @@ impl Twin {
         if !book.crosses(other, self.limit(order)) {
             return;
         }
-        let best = book.prices(other)[0].0;
-        let back = if order.side() == Side::Buy { best - spec.tick.0 } else { best + spec.tick.0 };
-        let lowest = spec.price_min.0.div_ceil(spec.tick.0).max(1) * spec.tick.0;
-        if (lowest..=spec.price_max.0).contains(&back) {
+        let best = book.best_of_all(other).unwrap().0;
+        let (lowest, highest, tick) = book.ladder();
+        // A peg may stand between two ticks: one back from it is the nearer of them.
+        let back = match order.side() {
+            Side::Buy => lowest + (best - lowest).div_ceil(tick) * tick - tick,
+            Side::Sell => highest - (highest - best).div_ceil(tick) * tick + tick,
+        };
+        if (lowest..=highest).contains(&back) {
             order.price = Price(back);
         }
     }
@@ -449,6 +475,9 @@ impl Twin {
         if terms.floor > 0 {
             let lot = self.market.tickers[order.command.ticker.index()].lot.0;
             terms.floor = terms.floor.max(order.leaves.div_ceil(1_000).next_multiple_of(lot));
+        }
+        if command.has_tag(6) || command.has_tag(7) {
+            terms.offset = command.peg_offset;
         }
         (terms.refills, terms.refilled) = (0, false);
         terms.limit = record.verdict.limit_price.0;
@@ -523,7 +552,14 @@ impl Twin {
 
     fn all_orders(&self) -> Vec<TwinOrder> {
         let all = |book: &TwinBook| {
-            [book.orders(Side::Buy), book.orders(Side::Sell), book.asleep.clone(), book.waiting.clone()].concat()
+            [
+                book.orders(Side::Buy),
+                book.orders(Side::Sell),
+                book.asleep.clone(),
+                book.waiting.clone(),
+                book.pegs.clone(),
+            ]
+            .concat()
         };
         self.books.values().flat_map(all).collect()
     }
@@ -628,12 +664,15 @@ impl Twin {
 
     fn sweep(&mut self, mut incoming: TwinOrder, limit: u32) -> TwinOrder {
         let (ticker, other) = (incoming.command.ticker, incoming.side().opposite());
+        // What pegs cost is what they cost when the order came.
+        let quote = self.books[&ticker].quote();
         while incoming.leaves > 0 {
-            let Some(resting) = self.books[&ticker].first_within(other, limit, incoming.leaves) else { break };
+            let met = self.books[&ticker].first_met(other, limit, incoming.leaves, &quote);
+            let Some((resting, price)) = met else { break };
             if self.is_own(&incoming, &resting) {
-                self.prevent(&mut incoming, resting);
+                self.prevent(&mut incoming, resting, price);
             } else {
-                self.fill(&mut incoming, resting);
+                self.fill(&mut incoming, resting, price);
             }
         }
         incoming
@@ -649,7 +688,7 @@ impl Twin {
         }
     }
 
-    fn fill(&mut self, incoming: &mut TwinOrder, mut resting: TwinOrder) {
+    pub(super) fn fill(&mut self, incoming: &mut TwinOrder, mut resting: TwinOrder, price: Price) {
         let ticker = incoming.command.ticker;
         let quantity = incoming.leaves.min(resting.tip);
         for order in [&mut *incoming, &mut resting] {
@@ -658,7 +697,7 @@ impl Twin {
         }
         incoming.tip = incoming.leaves;
         resting.tip -= quantity;
-        self.print(ticker, resting.price);
+        self.print(ticker, price);
         let match_number = self.next_match(ticker);
         self.store(&resting);
         let event = Event::Filled {
@@ -666,7 +705,7 @@ impl Twin {
             incoming: incoming.tag(),
             reference: resting.reference,
             match_number,
-            price: resting.price,
+            price,
             quantity: Quantity(quantity),
             resting_leaves: Quantity(resting.leaves),
             incoming_leaves: Quantity(incoming.leaves),
@@ -724,7 +763,7 @@ impl Twin {
         book.add(order);
     }
 
-    fn prevent(&mut self, incoming: &mut TwinOrder, mut resting: TwinOrder) {
+    fn prevent(&mut self, incoming: &mut TwinOrder, mut resting: TwinOrder, execution_price: Price) {
         let smaller = incoming.leaves.min(resting.leaves);
         let rule = incoming.command.self_match;
         let (resting_loses, incoming_loses) = match rule.mode {
@@ -734,7 +773,6 @@ impl Twin {
             SelfMatchMode::CancelBoth => (resting.leaves, incoming.leaves),
             SelfMatchMode::Decrement => (smaller, smaller),
         };
-        let execution_price = resting.price;
         let told = |order: &mut TwinOrder, lost: u32, liquidity: Liquidity, rests: bool| {
             let shown = order.lose(lost);
             order.removed += lost;
@@ -753,14 +791,14 @@ impl Twin {
                 shown: Quantity(if rests { shown } else { 0 }),
             }
         };
+        let flag = liquidity(&resting);
         if resting_loses > 0 {
-            let flag = liquidity(&resting);
             let event = told(&mut resting, resting_loses, flag, true);
             self.store(&resting);
             self.say(resting.command.ticker, event);
         }
         if incoming_loses > 0 {
-            let event = told(incoming, incoming_loses, Liquidity::Removed, false);
+            let event = told(incoming, incoming_loses, remover(flag), false);
             self.say(incoming.command.ticker, event);
         }
     }
@@ -878,7 +916,11 @@ impl Twin {
         if command.has_tag(30) {
             new.command.self_match_group = command.self_match_group;
         }
-        if !old.waits {
+        new.terms.peg = command.peg().filter(|_| !old.waits);
+        let pegged = new.terms.peg.is_some();
+        if pegged {
+            (new.command.post_only, new.terms.stop) = (0, None);
+        } else if !old.waits {
             new.price = self.in_band(&new, record);
             self.step_back(&mut new, record);
         }
@@ -887,7 +929,7 @@ impl Twin {
             self.fit(&mut new, record);
         }
         let crosses = self.books[&ticker].crosses(new.side().opposite(), self.limit(&new));
-        let rests = old.waits || Self::stays(&new, record) && !crosses && new.terms.stop.is_none();
+        let rests = old.waits || pegged || Self::stays(&new, record) && !crosses && new.terms.stop.is_none();
         let event = Event::Replaced {
             order: new.tag(),
             original: old.command.user_ref,
@@ -898,6 +940,7 @@ impl Twin {
             display: new.display,
             quantity: Quantity(new.leaves),
             price: new.price,
+            limit: record.verdict.limit_price,
             old_quantity: Quantity(old.leaves),
             old_price: old.price,
             old_shown: Quantity(old.shown()),
@@ -905,7 +948,7 @@ impl Twin {
             rests,
         };
         self.say(ticker, event);
-        if old.waits {
+        if old.waits || pegged {
             return self.rest(new, false);
         }
         let stays = Self::stays(&new, record);
@@ -921,8 +964,16 @@ impl Twin {
     }
 }
 
+/// The flag an incoming order's fill has, by that of the resting one's.
+pub(super) fn remover(added: Liquidity) -> Liquidity {
+    if added == Liquidity::AddedMidpoint { Liquidity::RemovedMidpoint } else { Liquidity::Removed }
+}
+
 /// The flag a resting order's fill has.
-fn liquidity(resting: &TwinOrder) -> Liquidity {
+pub(super) fn liquidity(resting: &TwinOrder) -> Liquidity {
+    if resting.terms.peg == Some(Peg::Midpoint) {
+        return Liquidity::AddedMidpoint;
+    }
     match (resting.is_shown(), resting.terms.refilled) {
         (true, true) => Liquidity::AddedReserve,
         (true, false) => Liquidity::Added,

@@ -1,6 +1,6 @@
 //! The slow twin's phases, crosses, bands and busts: prices are tried one by one, orders are sorted anew for each cross.
 
-use super::twin::{Twin, TwinBook, TwinOrder};
+use super::twin::{Twin, TwinBook, TwinOrder, remover};
 use pitlane::types::*;
 
 /// What a price of a cross comes to.
@@ -19,7 +19,7 @@ impl TwinBook {
         self.phase.matches() && (bids || offers)
     }
 
-    fn ladder(&self) -> (u32, u32, u32) {
+    pub(super) fn ladder(&self) -> (u32, u32, u32) {
         let tick = self.spec.tick.0;
         (self.spec.price_min.0.div_ceil(tick).max(1) * tick, self.spec.price_max.0 / tick * tick, tick)
     }
@@ -196,7 +196,8 @@ impl Twin {
         }
         if to == Phase::Closed && from != Phase::Closed {
             let book = &self.books[&ticker];
-            for order in [book.orders(Side::Buy), book.orders(Side::Sell)].concat() {
+            let sides = [book.orders(Side::Buy), book.orders(Side::Sell), book.pegs(Side::Buy), book.pegs(Side::Sell)];
+            for order in sides.concat() {
                 if !order.terms.good_till_cancel && order.terms.ends.is_none() {
                     self.end(&order, CancelReason::Expired);
                 }
@@ -430,8 +431,8 @@ fn broken_trade(event: &Event) -> Event {
     match *event {
         Event::Filled { resting, incoming, match_number, price, quantity, resting_side, liquidity: added, .. } => {
             let ((buy, buy_liquidity), (sell, sell_liquidity)) = match resting_side {
-                Side::Buy => ((resting, added), (incoming, Liquidity::Removed)),
-                Side::Sell => ((incoming, Liquidity::Removed), (resting, added)),
+                Side::Buy => ((resting, added), (incoming, remover(added))),
+                Side::Sell => ((incoming, remover(added)), (resting, added)),
             };
             Event::Broken { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity }
         }

@@ -2,7 +2,7 @@
 //! session gives.
 
 use crate::types::order::{Display, SideCode, TimeInForce};
-use crate::types::{ClientOrderId, CrossKind, Price, Quantity, Symbol, UserRef};
+use crate::types::{ClientOrderId, CrossKind, Peg, Price, Quantity, Symbol, UserRef};
 use crate::wire::ouch::inbound::{EnterOrder, ReplaceOrder};
 use crate::wire::ouch::{Tags, price_to_wire};
 
@@ -80,6 +80,19 @@ impl NewOrder {
     #[must_use]
     pub fn stopped_at(mut self, stop: Price) -> NewOrder {
         self.tags = self.tags.with_stop_price(price_to_wire(stop));
+        self
+    }
+
+    /// The same order, hidden, its price following the best displayed ones: `offset` in 1/10,000 nearer to the other side than
+    /// what it follows, or further for less than zero. Its limit bounds that; [`Price::MARKET`] leaves it to the account's
+    /// collar.
+    #[must_use]
+    pub fn pegged(mut self, peg: Peg, offset: i32) -> NewOrder {
+        self.display = Display::Hidden;
+        self.tags = self.tags.with_price_type(peg.letter());
+        if offset != 0 {
+            self.tags = self.tags.with_peg_offset(offset);
+        }
         self
     }
 

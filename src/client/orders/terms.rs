@@ -93,7 +93,7 @@ pub enum Refusal {
     Length,
 }
 
-/// Why the connection is gone. Everything received before stands; [`OrderSession::reconnect`] continues behind it.
+/// Why the connection is gone. Everything received before stands; [`super::OrderSession::reconnect`] continues behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// The venue closed it, or it was never there.

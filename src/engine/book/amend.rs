@@ -32,28 +32,34 @@ impl Shard {
         mut reach: Reach,
         out: &mut Events,
     ) -> Progress {
+        if record.command.peg().is_some() {
+            return self.replace_by_peg(record, before, out);
+        }
         let (command, ticker, side) = (&record.command, before.ticker, before.side());
         let (old_open, old_shown) = (self.specials.open(before), before.shown_open());
         let stop = self.lift(before).filter(|_| command.stop_at().is_none()).or(command.stop_at());
         let mut order = *before;
         change(&mut order, command);
+        order.peg = None;
         if stop.is_none() {
             order.price = reach.price;
         } else {
             reach.rank = self.books[ticker.index()].scale.rank(side, command.price);
         }
         order.leaves = Quantity(command.quantity.0 - before.executed.0 - before.removed.0);
-        order.special.set(Special::ASLEEP, false);
+        order.special.set(Special::ASIDE, false);
+        let best = self.best_of(ticker, side.opposite());
         let book = &mut self.books[ticker.index()];
+        reach.rests &= best >= reach.walk_end;
         if order.post_only == POST_ONLY_REPRICED && stop.is_none() {
-            order.price = book.step_back(side, &mut reach, order.price);
+            order.price = book.step_back(side, best, &mut reach, order.price);
         }
         order.rank = reach.rank;
         order.reference = book.numbers.next_reference();
         let least = self.refit(record, &mut order);
         let rests = reach.rests && stop.is_none();
         let counts = [old_open, old_shown, self.specials.shown_at_rest(&order)];
-        out.push(ticker, replaced(before, &order, counts, rests));
+        out.push(ticker, replaced(before, &order, counts, record.verdict.limit_price, rests));
         let mut taker = Taker { order, walk_end: reach.walk_end, stays: reach.stays, replaced: true };
         if rests {
             self.rest(&mut taker);
@@ -71,10 +77,14 @@ impl Shard {
         self.awaken(ticker, progress, out)
     }
 
-    /// Takes an order out of its level or its sleep; its entry, its session's list and its expiry keep it. Gives the stop
+    /// Takes an order out of its level, its sleep or its tree; its entry, its session's list and its expiry keep it. Gives the stop
     /// price of one that slept.
-    fn lift(&mut self, order: &Order) -> Option<Price> {
-        if order.special.has(Special::ASLEEP) {
+    pub(super) fn lift(&mut self, order: &Order) -> Option<Price> {
+        if order.peg.is_some() {
+            self.unpeg(order);
+            return None;
+        }
+        if order.special.has(Special::ASIDE) {
             return Some(self.rouse(order));
         }
         let ladder = &mut self.books[order.ticker.index()].sides[order.side().index()];

@@ -237,4 +237,5 @@ const FREE: Order = Order {
     special: Special::NONE,
     shelf: CONTINUOUS,
     queue: 0,
+    peg: None,
 };

@@ -44,7 +44,18 @@ pub(super) struct Reaches {
 
 impl Reaches {
     /// Of a ticker with these bounds.
-    pub fn new(scale: &Scale, band: Band, matches: bool) -> Reaches {
+    ///
+    /// `pegs`: there are pegs, which an order may meet where the ladder has nobody. Then no order goes straight into the book,
+    /// by a lane that has no width: those who ask need not ask about pegs.
+    pub fn new(scale: &Scale, band: Band, matches: bool, pegs: bool) -> Reaches {
+        let mut reaches = Reaches::wide(scale, band, matches);
+        if pegs {
+            reaches.lanes.iter_mut().for_each(|lane| lane.span = 0);
+        }
+        reaches
+    }
+
+    fn wide(scale: &Scale, band: Band, matches: bool) -> Reaches {
         let ticks = scale.ticks();
         let open = Reaches { lanes: [Lane { first: 0, span: ticks }; 2], walk_max: [ticks; 2] };
         if !matches {
@@ -62,9 +73,9 @@ impl Reaches {
 }
 
 impl Book {
-    /// Makes what orders read follow phase and bounds.
+    /// Makes what orders read follow phase, bounds and pegs.
     pub fn settle(&mut self) {
-        self.reaches = Reaches::new(&self.scale, self.band, self.phase.matches());
+        self.reaches = Reaches::new(&self.scale, self.band, self.phase.matches(), self.pegs.count != 0);
     }
 
     /// At a tick: bounds against which orders press stay, and that is the limit state; others move. A band that followed

@@ -2,11 +2,12 @@
 //!
 //! The frequent paths ask one byte of the order, [`Special`], and leave through a cold call when it says so. A reserve order
 //! keeps what it does not show here, a hidden order with a least quantity that quantity, a sleeping market order how far it
-//! may reach. When an order expires and where a stop wakes stand in the keys of the trees they wait in
+//! may reach, a peg its offset. When an order expires and where a stop wakes stand in the keys of the trees they wait in
 //! ([`super::waiting`]). Warm; [`BESIDE_BYTES`] a slot, taken and written at start.
 
 use super::arena::Arena;
 use super::order::Order;
+use super::peg_trees::PegNodes;
 use super::shard::Shard;
 use super::waiting::Nodes;
 use crate::types::{Command, OrderReference, Price, Quantity, TimeInForce};
@@ -15,13 +16,16 @@ use core::hint::black_box;
 /// Most floors of a reserve order: the checks before it refuse more in a new order.
 const FLOORS_MAX: u32 = 1_000;
 
-/// Option tags that make a new order special: least quantity, floor, random refills, good till cancel, stop price.
-const TAGS_SPECIAL: u32 = 1 << TAG_MIN_QUANTITY | 1 << TAG_FLOOR | 1 << TAG_RANDOM | 1 << TAG_KEPT | 1 << TAG_STOP;
+/// Option tags that make a new order special: least quantity, floor, price type, random refills, good till cancel, stop price.
+const TAGS_SPECIAL: u32 =
+    1 << TAG_MIN_QUANTITY | 1 << TAG_FLOOR | 1 << TAG_PEG | 1 << TAG_RANDOM | 1 << TAG_KEPT | 1 << TAG_STOP;
 /// Tags 129 and 128 of the wire stand in these bits of [`Command::tags`].
 pub(super) const TAG_KEPT: u8 = 0;
 pub(super) const TAG_STOP: u8 = 31;
 pub(super) const TAG_MIN_QUANTITY: u8 = 3;
 const TAG_FLOOR: u8 = 5;
+const TAG_PEG: u8 = 6;
+const TAG_OFFSET: u8 = 7;
 const TAG_RANDOM: u8 = 13;
 
 /// Whether the request says more than a plain order's does.
@@ -48,8 +52,8 @@ impl Special {
     pub const RESERVE: Special = Special(1);
     /// It rests, and trades only with an order that gives at least its minimum.
     pub const MINIMUM: Special = Special(1 << 1);
-    /// A stop that has not woken: in no level.
-    pub const ASLEEP: Special = Special(1 << 2);
+    /// In no level: a stop that has not woken, or a peg.
+    pub const ASIDE: Special = Special(1 << 2);
     /// It waits for its expiry.
     pub const TIMED: Special = Special(1 << 3);
     /// Its entry in the table means something.
@@ -62,7 +66,7 @@ impl Special {
     pub const IMMEDIATE: Special = Special(1 << 7);
 
     /// What a fill or a cancel must ask about.
-    const CARE: u8 = Special::RESERVE.0 | Special::MINIMUM.0 | Special::ASLEEP.0 | Special::TIMED.0;
+    const CARE: u8 = Special::RESERVE.0 | Special::MINIMUM.0 | Special::ASIDE.0 | Special::TIMED.0;
 
     #[inline(always)]
     pub fn needs_care(self) -> bool {
@@ -80,7 +84,7 @@ impl Special {
 }
 
 /// Bytes of an entry.
-const BESIDE_BYTES: usize = 24;
+const BESIDE_BYTES: usize = 28;
 
 /// An entry of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,8 +99,10 @@ pub(super) struct Beside {
     pub refills: u32,
     /// Least quantity of a trade, 0 for any.
     pub minimum: Quantity,
-    /// How far a market order may reach when it wakes.
+    /// How far a market order may reach when it wakes; what a peg may cost.
     pub limit: Price,
+    /// By how much a peg is better than what it follows, in 1/10,000.
+    pub offset: i32,
 }
 
 const _: () = assert!(size_of::<Beside>() == BESIDE_BYTES);
@@ -109,6 +115,7 @@ impl Beside {
         refills: 0,
         minimum: Quantity(0),
         limit: Price(0),
+        offset: 0,
     };
 
     /// Shares that the next refill shows: the floor give or take the random part, in whole lots. Drawn from the number of
@@ -137,6 +144,7 @@ pub(super) struct Specials {
     /// Places in the trees of sleeping stops, and in the tree of expiries: a stop may have both.
     pub stops: Nodes,
     pub expiries: Nodes,
+    pub pegs: PegNodes,
 }
 
 impl Specials {
@@ -145,6 +153,7 @@ impl Specials {
             beside: (0..orders_max).map(|_| black_box(Beside::NOTHING)).collect(),
             stops: Nodes::new(orders_max),
             expiries: Nodes::new(orders_max),
+            pegs: PegNodes::new(orders_max),
         }
     }
 
@@ -183,7 +192,7 @@ impl Order {
     /// Shares that show in the book now.
     #[inline]
     pub fn shown_open(&self) -> Quantity {
-        if self.special.has(Special::ASLEEP) { Quantity(0) } else { self.shown_plain() }
+        if self.special.has(Special::ASIDE) { Quantity(0) } else { self.shown_plain() }
     }
 }
 
@@ -205,6 +214,10 @@ impl Shard {
         if command.has_tag(TAG_MIN_QUANTITY) || immediate {
             beside.minimum = command.min_quantity;
         }
+        // A kind named without an offset has none.
+        if command.has_tag(TAG_PEG) || command.has_tag(TAG_OFFSET) {
+            beside.offset = command.peg_offset;
+        }
         // However a Replace grows the order, it is shown in a bounded number of parts.
         if !beside.floor.is_zero() {
             beside.floor.0 = beside.floor.0.max(order.leaves.0.div_ceil(FLOORS_MAX).next_multiple_of(lot.0));
@@ -223,7 +236,7 @@ impl Shard {
         order.special.set(Special::RESERVE, false);
         order.special.set(Special::MINIMUM, false);
         order.special.set(Special::REFILLED, false);
-        order.special.set(Special::ASLEEP, false);
+        order.special.set(Special::ASIDE, false);
     }
 
     /// Splits an order that comes to rest into what it shows and what it keeps back, and marks a least quantity.
@@ -255,7 +268,7 @@ impl Shard {
             books[order.ticker.index()].sides[order.ladder()].bring_out(order.rank, unseen.0);
         }
         order.leaves = order.leaves.less(off);
-        if order.special.has(Special::ASLEEP) {
+        if order.special.has(Special::ASIDE) {
             return Quantity(0);
         }
         books[order.ticker.index()].sides[order.ladder()].reduce(order.rank, order.place().shown, off.0);

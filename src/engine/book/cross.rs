@@ -58,6 +58,15 @@ struct Round {
     leftover: [u32; 2],
 }
 
+/// Two standing orders that would trade, the price, and the flags of their reports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair {
+    pub older: Slot,
+    pub newer: Slot,
+    pub price: Price,
+    pub flags: [Liquidity; 2],
+}
+
 /// Who trades next on a side.
 enum Next {
     Order(Slot),
@@ -158,8 +167,9 @@ impl Shard {
             let (buyer, seller) = (&self.arena.orders[buy.index()], &self.arena.orders[sell.index()]);
             let (older, newer) = if buyer.reference < seller.reference { (buyer, seller) } else { (seller, buyer) };
             if is_own(newer, older, &self.firms) {
-                let pair = (older.tag.slot, newer.tag.slot);
-                self.prevent_in_cross(pair, kind, round.price, out);
+                let flags = [liquidity(kind, older), liquidity(kind, newer)];
+                let pair = Pair { older: older.tag.slot, newer: newer.tag.slot, price: round.price, flags };
+                self.prevent_pair(&pair, out);
             } else {
                 let quantity = buyer.leaves.min(seller.leaves);
                 round.traded += u64::from(quantity.0);
@@ -281,7 +291,7 @@ impl Shard {
 
     /// Takes traded shares off a standing order and, when none are left, the order out of all it is in. Gives the order as it
     /// was and what it has open now. The shown part of a reserve order that is used up stays, for its refill.
-    fn take_off(&mut self, slot: Slot, quantity: Quantity) -> (Order, Quantity) {
+    pub(super) fn take_off(&mut self, slot: Slot, quantity: Quantity) -> (Order, Quantity) {
         let order = self.arena.orders[slot.index()];
         let leaves = self.specials.open(&order).less(quantity);
         self.arena.orders[slot.index()].executed.0 += quantity.0;
@@ -296,12 +306,14 @@ impl Shard {
 
     /// Self-match prevention between two orders that both stand: the older counts as resting, and reserve orders whole.
     #[cold]
-    fn prevent_in_cross(&mut self, (older, newer): (Slot, Slot), kind: CrossKind, price: Price, out: &mut Events) {
-        let orders = [older, newer].map(|slot| self.arena.orders[slot.index()]);
+    pub(super) fn prevent_pair(&mut self, pair: &Pair, out: &mut Events) {
+        let orders = [pair.older, pair.newer].map(|slot| self.arena.orders[slot.index()]);
         let open = orders.map(|order| self.specials.open(&order));
         let (rule, prevented) = (orders[1].self_match, open[0].min(open[1]));
         let off = taken_off(rule.mode, open[0], open[1]);
-        for (order, open, off) in [(orders[0], open[0], off.0), (orders[1], open[1], off.1)] {
+        for (order, open, off, flag) in
+            [(orders[0], open[0], off.0, pair.flags[0]), (orders[1], open[1], off.1, pair.flags[1])]
+        {
             if off.is_zero() {
                 continue;
             }
@@ -321,8 +333,8 @@ impl Shard {
                 quantity: off,
                 leaves: open.less(off),
                 prevented,
-                execution_price: price,
-                liquidity: liquidity(kind, &order),
+                execution_price: pair.price,
+                liquidity: flag,
                 strategy: rule.letter,
                 detailed: rule.detailed != 0,
                 shown,

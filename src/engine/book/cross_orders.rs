@@ -14,7 +14,7 @@ use super::ladder::Place;
 use super::order::{FOR_CROSS, Order};
 use super::scale::Scale;
 use super::shard::Shard;
-use crate::types::{Command, Display, Event, Price, Quantity, Sequenced, Side};
+use crate::types::{Display, Event, Price, Quantity, Sequenced, Side};
 
 /// Rank of a limit among the orders for a cross.
 pub(super) fn cross_rank(scale: &Scale, side: Side, price: Price) -> Rank {
@@ -47,8 +47,8 @@ impl Shard {
 
     /// A replaced one stays an order for its cross, last in its queue.
     #[cold]
-    pub(super) fn replace_cross(&mut self, before: &Order, command: &Command, out: &mut Events) -> Progress {
-        let slot = before.tag.slot;
+    pub(super) fn replace_cross(&mut self, before: &Order, record: &Sequenced, out: &mut Events) -> Progress {
+        let (command, slot) = (&record.command, before.tag.slot);
         let book = &mut self.books[before.ticker.index()];
         let Arena { orders, chains, .. } = &mut self.arena;
         let ladder = &mut book.sides[before.ladder()];
@@ -61,7 +61,7 @@ impl Shard {
         order.rank = cross_rank(&book.scale, before.side(), command.price);
         let place: Place = order.place();
         let counts = [before.leaves, Quantity(0), Quantity(0)];
-        out.push(order.ticker, super::requests::replaced(before, order, counts, true));
+        out.push(order.ticker, super::requests::replaced(before, order, counts, record.verdict.limit_price, true));
         ladder.append(chains, place, slot);
         Progress::Done
     }

@@ -3,7 +3,7 @@
 //! A level is found by the rank of its price ([`super::scale`]), the best one by a field, the next by the tree of occupied
 //! ranks.
 //!
-//! Bound: a level is [`LEVEL_BYTES`] and a tick has one on each side, so that a ticker costs 64 bytes a tick plus two bits;
+//! Bound: a level is [`LEVEL_BYTES`] and a tick has one on each side, so that a ticker costs 64 bytes a tick plus four bits;
 //! [`TICKS_MAX`] ticks a shard, 1 GiB, is the limit that construction enforces.
 
 use super::arena::{Arena, Chains, List, Node, Rank};
@@ -79,13 +79,16 @@ pub(super) struct Ladder {
     best: u32,
     levels: Box<[Level]>,
     occupied: Occupancy,
+    /// Levels that have orders in their first queue, displayed ones: what pegs follow.
+    shown: Occupancy,
 }
 
 impl Ladder {
     /// Empty, written once so that no page is missing later.
     pub fn new(ticks: u32) -> Ladder {
         let levels = (0..ticks).map(|_| black_box(Level::EMPTY)).collect();
-        Ladder { best: NOWHERE, levels, occupied: Occupancy::new(ticks as usize) }
+        let [occupied, shown] = [0; 2].map(|_| Occupancy::new(ticks as usize));
+        Ladder { best: NOWHERE, levels, occupied, shown }
     }
 
     #[inline]
@@ -96,6 +99,11 @@ impl Ladder {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.best == NOWHERE
+    }
+
+    /// Lowest rank that shows an order, or [`NOWHERE`].
+    pub fn best_shown(&self) -> u32 {
+        if self.is_empty() { NOWHERE } else { self.shown.at_or_after(self.best) }
     }
 
     /// The first occupied rank at or after `rank`, or [`NOWHERE`].
@@ -148,10 +156,11 @@ impl Ladder {
     #[inline(always)]
     pub fn enter(&mut self, chains: &mut Chains, session: &mut List, place: Place, slot: Slot) {
         let level = &mut self.levels[place.rank as usize];
-        let was_empty = level.is_empty();
-        chains.enter(level.joined(place), session, Node::of(slot));
+        let queue = level.joined(place);
+        let was_empty = queue.head.is_none();
+        chains.enter(queue, session, Node::of(slot));
         if was_empty {
-            self.settle(place.rank);
+            self.settle(place);
         }
     }
 
@@ -159,10 +168,11 @@ impl Ladder {
     #[inline(always)]
     pub fn append(&mut self, chains: &mut Chains, place: Place, slot: Slot) {
         let level = &mut self.levels[place.rank as usize];
-        let was_empty = level.is_empty();
-        chains.append(level.joined(place), Node::of(slot));
+        let queue = level.joined(place);
+        let was_empty = queue.head.is_none();
+        chains.append(queue, Node::of(slot));
         if was_empty {
-            self.settle(place.rank);
+            self.settle(place);
         }
     }
 
@@ -171,9 +181,10 @@ impl Ladder {
     pub fn leave(&mut self, chains: &mut Chains, session: &mut List, place: Place, slot: Slot) {
         let links = chains.of(Node::of(slot));
         let level = &mut self.levels[place.rank as usize];
-        chains.leave(level.left(place), session, links);
-        if level.is_empty() {
-            self.vacate(place.rank);
+        let queue = level.left(place);
+        chains.leave(queue, session, links);
+        if queue.head.is_none() {
+            self.vacate(place);
         }
     }
 
@@ -182,22 +193,33 @@ impl Ladder {
     pub fn unlink(&mut self, chains: &mut Chains, place: Place, slot: Slot) {
         let links = chains.of(Node::of(slot));
         let level = &mut self.levels[place.rank as usize];
-        chains.unlink(level.left(place), links);
-        if level.is_empty() {
-            self.vacate(place.rank);
+        let queue = level.left(place);
+        chains.unlink(queue, links);
+        if queue.head.is_none() {
+            self.vacate(place);
         }
     }
 
-    /// The first order of a level is there. A call of its own, like its counterpart, to keep the frequent path short.
+    /// The first order of a queue is there. A call of its own, like its counterpart, to keep the frequent path short.
     #[inline(never)]
-    fn settle(&mut self, rank: Rank) {
-        self.occupied.set(rank);
-        self.best = self.best.min(rank);
+    fn settle(&mut self, place: Place) {
+        self.occupied.set(place.rank);
+        self.best = self.best.min(place.rank);
+        if place.shown {
+            self.shown.set(place.rank);
+        }
     }
 
-    /// The last order of a level is gone.
+    /// The last order of a queue is gone, of the level perhaps too.
     #[inline(never)]
-    fn vacate(&mut self, rank: Rank) {
+    fn vacate(&mut self, place: Place) {
+        let rank = place.rank;
+        if place.shown {
+            self.shown.clear(rank);
+        }
+        if !self.levels[rank as usize].is_empty() {
+            return;
+        }
         self.occupied.clear(rank);
         if rank == self.best {
             self.best = self.occupied.at_or_after(rank);

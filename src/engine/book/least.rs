@@ -17,12 +17,13 @@ use super::ladder::Ladder;
 use super::matching::{STEP_EVENTS_MAX, Taker};
 use super::occupancy::NOWHERE;
 use super::order::Order;
+use super::pegs::{Cursors, Touch};
 use super::self_match::is_own;
 use super::shard::{Shard, Work};
-use crate::types::{CancelReason, Quantity, SelfMatchMode, Slot};
+use crate::types::{CancelReason, Quantity, SelfMatchMode, Side, Slot, TickerId};
 
 /// Orders looked at in one call: some microseconds when none is in the cache.
-const LOOKS_MAX: usize = 128;
+pub(super) const LOOKS_MAX: usize = 128;
 
 /// A place in a sweep behind orders that were passed over.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,13 @@ pub(super) struct Past {
     rank: u32,
     /// The last one passed at that rank.
     skipped: Slot,
+}
+
+impl Past {
+    /// Behind this order.
+    pub fn behind(order: &Order) -> Past {
+        Past { rank: order.rank, skipped: order.tag.slot }
+    }
 }
 
 /// A sweep played through, as far as it went.
@@ -45,13 +53,23 @@ pub(super) struct Survey {
     rank: u32,
     /// The order to look at, nobody when the level is through.
     slot: Slot,
+    /// What prices the pegs of a book that has some, and which of them were counted.
+    pegs: Option<(Touch, Cursors)>,
 }
 
 impl Survey {
-    fn new(taker: &Taker, enough: Quantity, ladder: &Ladder) -> Survey {
+    fn new(taker: &Taker, enough: Quantity, ladder: &Ladder, touch: Option<Touch>) -> Survey {
         let slot = if ladder.is_empty() { Slot::NONE } else { ladder.first() };
         let (open, traded) = (taker.order.leaves, Quantity(0));
-        Survey { enough, open, traded, refills: 0, rank: ladder.best(), slot }
+        Survey {
+            enough,
+            open,
+            traded,
+            refills: 0,
+            rank: ladder.best(),
+            slot,
+            pegs: touch.map(|touch| (touch, [None; 3])),
+        }
     }
 
     /// What shows at the level is through: its refills come next.
@@ -77,8 +95,9 @@ impl Shard {
     #[cold]
     #[inline(never)]
     pub(super) fn take_at_least(&mut self, taker: &mut Taker, least: Quantity, out: &mut Events) -> Progress {
-        let ladder = self.books[taker.order.ticker.index()].side(taker.order.side().opposite());
-        let survey = Survey::new(taker, least, ladder);
+        let (book, side) = (&self.books[taker.order.ticker.index()], taker.order.side().opposite());
+        let touch = (book.pegs.count != 0).then(|| book.touch(side));
+        let survey = Survey::new(taker, least, book.side(side), touch);
         self.survey(taker, survey, out)
     }
 
@@ -95,7 +114,7 @@ impl Shard {
 
     fn decide(&mut self, taker: &mut Taker, survey: &Survey, out: &mut Events) -> Progress {
         if survey.traded >= survey.enough {
-            return self.sweep(taker, out);
+            return self.trade(taker, out);
         }
         if taker.stays {
             self.finish(taker, out);
@@ -107,6 +126,9 @@ impl Shard {
 
     /// Looks at one order or goes to the next level; false when all has been seen that matters.
     fn look(&self, taker: &Taker, survey: &mut Survey) -> bool {
+        if let Some(peg) = self.peg_before_level(taker, survey) {
+            return self.count(&taker.order, &self.arena.orders[peg.index()], survey) && !survey.is_over();
+        }
         let ladder = self.books[taker.order.ticker.index()].side(taker.order.side().opposite());
         if survey.rank >= taker.walk_end {
             return false;
@@ -126,6 +148,20 @@ impl Shard {
         }
         survey.slot = ladder.after(&self.arena, resting);
         !survey.is_over()
+    }
+
+    /// The next peg within the limit that is better than the level being looked at.
+    fn peg_before_level(&self, taker: &Taker, survey: &mut Survey) -> Option<Slot> {
+        let (touch, cursors) = survey.pegs.as_mut()?;
+        let (ticker, scale) = (taker.order.ticker, &self.books[taker.order.ticker.index()].scale);
+        let peg = self.next_peg(ticker, touch, cursors)?;
+        let before = u64::from(peg.distance) < u64::from(survey.rank) * u64::from(scale.tick());
+        if !before || scale.rank_at(peg.distance) >= taker.walk_end {
+            return None;
+        }
+        let kind = self.arena.orders[peg.slot.index()].peg.expect("a tree of pegs holds pegs");
+        cursors[kind.index()] = Some(self.specials.pegs.place(peg.slot));
+        Some(peg.slot)
     }
 
     /// What the sweep would do with this order; false where it would stop.
@@ -155,8 +191,8 @@ impl Shard {
 
     /// A sweep that has just passed over its first order.
     pub(super) fn sweep_past_first(&mut self, taker: &mut Taker, skipped: Slot, out: &mut Events) -> Progress {
-        let rank = self.arena.orders[skipped.index()].rank;
-        self.sweep_past(taker, Past { rank, skipped }, out)
+        let past = Past::behind(&self.arena.orders[skipped.index()]);
+        self.sweep_past(taker, past, out)
     }
 
     /// Trades behind orders that were passed over.
@@ -167,28 +203,31 @@ impl Shard {
             if out.room() < STEP_EVENTS_MAX {
                 break;
             }
-            let next = if taker.order.leaves.is_zero() { Slot::NONE } else { self.next_past(&mut past, taker) };
+            let (ticker, side) = (taker.order.ticker, taker.order.side().opposite());
+            let over = taker.order.leaves.is_zero();
+            let next = if over { Slot::NONE } else { self.next_past(&mut past, ticker, side, taker.walk_end) };
             if next == Slot::NONE {
                 self.finish(taker, out);
                 return Progress::Done;
             }
-            if !self.meet(taker, next, out) {
-                past = Past { rank: self.arena.orders[next.index()].rank, skipped: next };
+            let order = self.arena.orders[next.index()];
+            if !self.meet(taker, next, order.price, out) {
+                past = Past::behind(&order);
             }
         }
         self.work = Work::SweepPast(*taker, past);
         Progress::More
     }
 
-    /// The next order within the limit that was not passed over.
-    fn next_past(&self, past: &mut Past, taker: &Taker) -> Slot {
-        let ladder = self.books[taker.order.ticker.index()].side(taker.order.side().opposite());
+    /// The next order of a side before a rank that was not passed over.
+    pub(super) fn next_past(&self, past: &mut Past, ticker: TickerId, side: Side, walk_end: u32) -> Slot {
+        let ladder = self.books[ticker.index()].side(side);
         let next = ladder.first_past(&self.arena, past.rank, past.skipped);
         if next != Slot::NONE {
             return next;
         }
         let rank = ladder.next(past.rank + 1);
-        if rank >= taker.walk_end {
+        if rank >= walk_end {
             return Slot::NONE;
         }
         *past = Past { rank, skipped: Slot::NONE };

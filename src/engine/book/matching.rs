@@ -15,7 +15,7 @@ use super::self_match::is_own;
 use super::shard::{Book, Shard, Work};
 use super::stops::triggered;
 use super::tape::Trade;
-use crate::types::{CancelReason, Event, Liquidity, Price, Quantity, Sequenced, Side, Slot, TimeInForce};
+use crate::types::{CancelReason, Event, Liquidity, Peg, Price, Quantity, Sequenced, Side, Slot, TimeInForce};
 
 /// A post-only order that steps back instead of leaving, as a command says it.
 pub(super) const POST_ONLY_REPRICED: u8 = 2;
@@ -64,10 +64,10 @@ pub(super) struct Reach {
 }
 
 impl Book {
-    /// Moves a limit that would trade to one tick from the best price of the other side, hidden orders there counted: then
+    /// Moves a limit that would trade to one tick from the best price of the other side, hidden orders and pegs there counted: then
     /// it rests. Where the ladder has no such price it stays, and the order leaves as one that may not step back.
-    pub(super) fn step_back(&self, side: Side, reach: &mut Reach, price: Price) -> Price {
-        let best = self.side(side.opposite()).best();
+    /// `best`: rank of that price.
+    pub(super) fn step_back(&self, side: Side, best: u32, reach: &mut Reach, price: Price) -> Price {
         if price.is_market() || best >= reach.walk_end || best == 0 {
             return price;
         }
@@ -139,12 +139,16 @@ impl Shard {
     #[inline(never)]
     fn enter_special(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
         let (command, slot, side) = (&record.command, record.verdict.slot, record.command.side.side());
+        if command.peg().is_some() {
+            return self.enter_peg(record, out);
+        }
+        let best = self.best_of(command.ticker, side.opposite());
         let book = &mut self.books[command.ticker.index()];
         let stop = command.stop_at();
         let mut reach = book.reach(side, record, stop.is_none());
         let steps_back = command.post_only == POST_ONLY_REPRICED && stop.is_none();
         let limit = reach.price;
-        let price = if steps_back { book.step_back(side, &mut reach, limit) } else { limit };
+        let price = if steps_back { book.step_back(side, best, &mut reach, limit) } else { limit };
         let reference = book.numbers.next_reference();
         let mut order = Order { price, ..Order::entered(command, slot, reference, reach.rank) };
         let quantity = command.quantity;
@@ -178,17 +182,16 @@ impl Shard {
         if !least.is_zero() {
             return self.take_at_least(taker, least, out);
         }
-        self.sweep(taker, out)
+        self.trade(taker, out)
     }
 
     /// Whether the other side has an order within the taker's limit.
     #[inline]
     fn crosses(&self, taker: &Taker) -> bool {
-        let book = &self.books[taker.order.ticker.index()];
-        book.side(taker.order.side().opposite()).best() < taker.walk_end
+        self.best_of(taker.order.ticker, taker.order.side().opposite()) < taker.walk_end
     }
 
-    /// Trades while there is something within the limit and room to say so.
+    /// Trades while there is something within the limit and room to say so, in a book without pegs.
     pub(super) fn sweep(&mut self, taker: &mut Taker, out: &mut Events) -> Progress {
         loop {
             match self.fill(taker, out) {
@@ -200,9 +203,9 @@ impl Shard {
                     self.work = Work::Sweep(*taker);
                     return Progress::More;
                 }
-                Met::Own(slot) => self.prevent(taker, slot, out),
+                Met::Own(slot) => self.prevent(taker, slot, self.arena.orders[slot.index()].price, out),
                 Met::Special(slot) => {
-                    if !self.meet(taker, slot, out) {
+                    if !self.meet(taker, slot, self.arena.orders[slot.index()].price, out) {
                         return self.sweep_past_first(taker, slot, out);
                     }
                 }
@@ -260,16 +263,16 @@ impl Shard {
         Met::Nothing
     }
 
-    /// One step of a sweep with a resting order that may be of any kind; false when it lets the taker go by.
+    /// One step of a sweep with a resting order that may be of any kind and costs so much; false when it lets the taker go by.
     #[cold]
     #[inline(never)]
-    pub(super) fn meet(&mut self, taker: &mut Taker, slot: Slot, out: &mut Events) -> bool {
+    pub(super) fn meet(&mut self, taker: &mut Taker, slot: Slot, price: Price, out: &mut Events) -> bool {
         let resting = self.arena.orders[slot.index()];
         if self.passes_over(&resting, taker.order.leaves) {
             return false;
         }
         if is_own(&taker.order, &resting, &self.firms) {
-            self.prevent(taker, slot, out);
+            self.prevent(taker, slot, price, out);
             return true;
         }
         let quantity = taker.order.leaves.min(resting.leaves);
@@ -277,13 +280,13 @@ impl Shard {
         let book = &mut self.books[taker.order.ticker.index()];
         let open = self.specials.open(&resting);
         let (match_number, liquidity) = (book.numbers.next_match(), liquidity_of(&resting));
-        self.tape.push(Trade::filled(&taker.order, &resting, match_number, quantity, liquidity));
+        self.tape.push(Trade::filled(&taker.order, &resting, match_number, quantity, liquidity).at(price));
         let event = Event::Filled {
             resting: resting.tag,
             incoming: taker.order.tag,
             reference: resting.reference,
             match_number,
-            price: resting.price,
+            price,
             quantity,
             resting_leaves: open.less(quantity),
             incoming_leaves: taker.order.leaves,
@@ -292,7 +295,7 @@ impl Shard {
             liquidity,
         };
         out.push(taker.order.ticker, event);
-        book.trades.note(resting.price);
+        book.trades.note(price);
         self.arena.orders[slot.index()].executed.0 += quantity.0;
         if quantity == open {
             self.take_out(&resting);
@@ -414,6 +417,9 @@ impl Shard {
 
 /// Flag of a resting order's report.
 pub(super) fn liquidity_of(resting: &Order) -> Liquidity {
+    if resting.peg == Some(Peg::Midpoint) {
+        return Liquidity::AddedMidpoint;
+    }
     match (resting.is_shown(), resting.special.has(Special::REFILLED)) {
         (true, true) => Liquidity::AddedReserve,
         (true, false) => Liquidity::Added,

@@ -26,8 +26,12 @@
 //! beside its line stands in a table by slot ([`beside`]). Reserve orders keep what they do not show there and refill where
 //! [`matching`] sees their shown part end; least quantities are kept in [`least`]; stops sleep in trees by their price
 //! ([`stops`]) and orders with an end in one by time ([`expiry`]), both made of nodes by slot ([`waiting`]).
+//!
+//! **Pegs** stand in no level: in trees by their offset ([`peg_trees`]), from which their price is worked out when an order
+//! comes ([`among`]) or when a record is done and they may have come across somebody ([`settling`]).
 
 mod amend;
+mod among;
 mod arena;
 mod bands;
 mod beside;
@@ -43,10 +47,13 @@ mod matching;
 mod noii;
 mod occupancy;
 mod order;
+mod peg_trees;
+mod pegs;
 mod phases;
 mod requests;
 mod scale;
 mod self_match;
+mod settling;
 mod shard;
 mod stops;
 mod tape;
@@ -57,4 +64,4 @@ mod waiting;
 pub use events::{EVENTS_MAX, Events, Progress};
 pub use ladder::TICKS_MAX;
 pub use shard::{Shard, ShardFault};
-pub use view::{Depth, Resting, Sleeping};
+pub use view::{Depth, Pegged, Resting, Sleeping};

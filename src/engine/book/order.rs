@@ -7,7 +7,7 @@ use super::arena::Rank;
 use super::beside::Special;
 use super::ladder::Place;
 use crate::types::{
-    Command, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, Side, SideCode, Slot, TickerId,
+    Command, Display, OrderReference, OrderTag, Peg, Price, Quantity, SelfMatch, Side, SideCode, Slot, TickerId,
 };
 
 /// An order, in the arena or on its way in.
@@ -43,6 +43,8 @@ pub(super) struct Order {
     pub shelf: u8,
     /// Which queue of its level: 0 before 1.
     pub queue: u8,
+    /// What its price follows: it then stands in a tree of pegs when it rests.
+    pub peg: Option<Peg>,
 }
 
 /// The ladders of continuous trading.
@@ -74,6 +76,7 @@ impl Order {
             special: Special::NONE,
             shelf: CONTINUOUS,
             queue: u8::from(!command.display.is_shown()),
+            peg: None,
         }
     }
 

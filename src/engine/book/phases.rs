@@ -8,6 +8,8 @@ use super::cross::Cross;
 use super::events::{Events, Progress};
 use super::occupancy::NOWHERE;
 use super::order::FOR_CROSS;
+use super::peg_trees::Place;
+use super::pegs::PEG_TREES;
 use super::shard::{Book, Shard, Work, nothing};
 use super::uncross::LEVELS_A_TURN_MAX;
 use crate::types::{CancelReason, Command, Event, Passage, Phase, Slot, TickerId};
@@ -47,8 +49,9 @@ enum Step {
     Cross(Cross),
     /// Orders for a cross leave.
     Waiting(CancelReason),
-    /// Orders of the day leave, from this one of this ladder on.
+    /// Orders of the day leave, from this one of this ladder on; then pegs, from behind this place of this tree on.
     Day(usize, Slot),
+    Pegs(usize, Option<Place>),
     State,
 }
 
@@ -158,6 +161,7 @@ impl Shard {
                 }
             }
             Step::Day(ladder, slot) => self.day_step(ticker, ladder, slot, out),
+            Step::Pegs(tree, place) => self.pegs_step(ticker, tree, place, out),
             Step::State => {
                 self.enter_phase(ticker, walk.to(book), out);
                 (walk.next, walk.spoke) = (walk.next + 1, true);
@@ -171,7 +175,7 @@ impl Shard {
     fn day_step(&mut self, ticker: TickerId, ladder: usize, slot: Slot, out: &mut Events) -> Step {
         let book = &self.books[ticker.index()];
         if slot == Slot::NONE {
-            return if ladder == 0 { Step::Day(1, first(book, 1)) } else { Step::State };
+            return if ladder == 0 { Step::Day(1, first(book, 1)) } else { Step::Pegs(0, None) };
         }
         let order = &self.arena.orders[slot.index()];
         let mut after = book.sides[ladder].after(&self.arena, order);
@@ -179,11 +183,26 @@ impl Shard {
             let rank = book.sides[ladder].next(order.rank + 1);
             after = if rank == NOWHERE { Slot::NONE } else { book.sides[ladder].first_at(rank) };
         }
-        // Those with an end of their own, or with none, stay.
-        if !order.special.has(Special::KEPT) && !order.special.has(Special::TIMED) {
+        self.end_day_of(slot, out);
+        Step::Day(ladder, after)
+    }
+
+    /// The close looks at one peg.
+    fn pegs_step(&mut self, ticker: TickerId, tree: usize, place: Option<Place>, out: &mut Events) -> Step {
+        if let Some(slot) = self.peg_after(ticker, tree, place) {
+            let place = self.specials.pegs.place(slot);
+            self.end_day_of(slot, out);
+            return Step::Pegs(tree, Some(place));
+        }
+        if tree + 1 == PEG_TREES { Step::State } else { Step::Pegs(tree + 1, None) }
+    }
+
+    /// An order of the day leaves. Those with an end of their own, or with none, stay.
+    fn end_day_of(&mut self, slot: Slot, out: &mut Events) {
+        let marks = self.arena.orders[slot.index()].special;
+        if !marks.has(Special::KEPT) && !marks.has(Special::TIMED) {
             self.cancel_whole(slot, CancelReason::Expired, out);
         }
-        Step::Day(ladder, after)
     }
 
     fn enter_phase(&mut self, ticker: TickerId, to: Phase, out: &mut Events) {

@@ -8,7 +8,7 @@ use super::beside::{Special, is_plain_day};
 use super::events::{Events, Progress};
 use super::order::{CONTINUOUS, Order};
 use super::shard::{Shard, nothing};
-use crate::types::{CancelReason, Command, Event, Quantity, Sequenced, Slot};
+use crate::types::{CancelReason, Command, Event, Price, Quantity, Sequenced, Slot};
 
 /// Option tags of OUCH 5.0 whose absence keeps what the order has.
 const TAG_POST_ONLY: u8 = 12;
@@ -64,7 +64,7 @@ impl Shard {
         order.leaves = Quantity(0);
     }
 
-    /// A reserve order leaves with both parts, a stop from its sleep.
+    /// A reserve order leaves with both parts, a stop from its sleep, a peg from its tree.
     #[cold]
     #[inline(never)]
     fn cancel_special(&mut self, slot: Slot, reason: CancelReason, out: &mut Events) {
@@ -124,13 +124,13 @@ impl Shard {
         }
         let before = *old;
         if before.shelf != CONTINUOUS {
-            return self.replace_cross(&before, command, out);
+            return self.replace_cross(&before, record, out);
         }
         let side = before.side();
         let Arena { orders, chains, .. } = &mut self.arena;
         let book = &mut self.books[before.ticker.index()];
         let reach = book.reach(side, record, true);
-        if !reach.rests || before.special != Special::NONE || !is_plain_day(command) {
+        if !reach.rests || book.pegs.count != 0 || before.special != Special::NONE || !is_plain_day(command) {
             return self.replace_special(record, &before, reach, out);
         }
         let ladder = &mut book.sides[side.index()];
@@ -142,7 +142,7 @@ impl Shard {
         order.reference = book.numbers.next_reference();
         order.rank = reach.rank;
         let (old_shown, shown) = (before.shown_plain(), order.shown_plain());
-        out.push(order.ticker, replaced(&before, order, [before.leaves, old_shown, shown], true));
+        out.push(order.ticker, replaced(&before, order, [before.leaves, old_shown, shown], verdict.limit_price, true));
         ladder.append(chains, order.place(), slot);
         Progress::Done
     }
@@ -152,8 +152,8 @@ impl Shard {
         if order.special.has(Special::TIMED) {
             self.forget_expiry(order);
         }
-        if order.special.has(Special::ASLEEP) {
-            self.rouse(order);
+        if order.special.has(Special::ASIDE) {
+            self.lift(order);
             return self.arena.end(order.tag.slot);
         }
         let Arena { orders, chains, sessions } = &mut self.arena;
@@ -165,8 +165,11 @@ impl Shard {
         orders[order.tag.slot.index()].leaves = Quantity(0);
     }
 
-    /// Takes shares of a resting order off its level.
+    /// Takes shares of a resting order off its level, if it stands in one.
     pub(super) fn reduce_level(&mut self, order: &Order, taken: Quantity) {
+        if order.special.has(Special::ASIDE) {
+            return;
+        }
         let ladder = &mut self.books[order.ticker.index()].sides[order.ladder()];
         ladder.reduce(order.rank, order.place().shown, taken.0);
     }
@@ -236,7 +239,7 @@ fn canceled(order: &Order, quantity: Quantity, leaves: Quantity, shown: Quantity
 /// Both faces of a replaced order. `[old_quantity, old_shown, shown]`: what the old one had, and what of it and of the new
 /// one shows.
 #[inline]
-pub(super) fn replaced(old: &Order, new: &Order, counts: [Quantity; 3], rests: bool) -> Event {
+pub(super) fn replaced(old: &Order, new: &Order, counts: [Quantity; 3], limit: Price, rests: bool) -> Event {
     let [old_quantity, old_shown, shown] = counts;
     Event::Replaced {
         order: new.tag,
@@ -248,6 +251,7 @@ pub(super) fn replaced(old: &Order, new: &Order, counts: [Quantity; 3], rests: b
         display: new.display,
         quantity: new.leaves,
         price: new.price,
+        limit,
         old_quantity,
         old_price: old.price,
         old_shown,

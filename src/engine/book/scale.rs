@@ -112,6 +112,40 @@ impl Scale {
         (Price(self.low + floor * self.tick), Price(self.low + ceiling * self.tick))
     }
 
+    /// Smallest step of limit prices.
+    #[inline]
+    pub fn tick(&self) -> u32 {
+        self.tick
+    }
+
+    /// How far any price, off the tick too, lies behind the best price its side could have, in 1/10,000; below zero when it is
+    /// better than that.
+    pub fn distance(&self, side: Side, price: Price) -> i64 {
+        match side {
+            Side::Buy => i64::from(self.high) - i64::from(price.0),
+            Side::Sell => i64::from(price.0) - i64::from(self.low),
+        }
+    }
+
+    /// Distance of the worst price of the ladder.
+    pub fn distance_max(&self) -> u32 {
+        self.high - self.low
+    }
+
+    /// The price so far behind the best one.
+    pub fn price_at(&self, side: Side, distance: u32) -> Price {
+        match side {
+            Side::Buy => Price(self.high - distance),
+            Side::Sell => Price(self.low + distance),
+        }
+    }
+
+    /// The first rank that is no better than a distance on the ladder.
+    pub fn rank_at(&self, distance: u32) -> Rank {
+        let floor = self.in_ticks(distance);
+        floor + u32::from(distance > floor * self.tick)
+    }
+
     /// Price of a rank.
     #[inline]
     pub fn price(&self, side: Side, rank: Rank) -> Price {

@@ -33,11 +33,11 @@ pub(super) fn taken_off(mode: SelfMatchMode, resting: Quantity, incoming: Quanti
 }
 
 impl Shard {
-    /// Self-match prevention: what the rule takes off the resting order, then what it takes off the taker. A reserve order
+    /// Self-match prevention: what the rule takes off the resting order, then what it takes off the taker, who would have paid `price`. A reserve order
     /// counts whole, and what it does not show goes first.
     #[cold]
     #[inline(never)]
-    pub(super) fn prevent(&mut self, taker: &mut Taker, slot: Slot, out: &mut Events) {
+    pub(super) fn prevent(&mut self, taker: &mut Taker, slot: Slot, price: Price, out: &mut Events) {
         let ticker = taker.order.ticker;
         let before = self.arena.orders[slot.index()];
         let open = self.specials.open(&before);
@@ -52,13 +52,13 @@ impl Shard {
                 self.shrink(slot.index(), off_resting)
             };
             let cut = Cut { quantity: off_resting, leaves: open.less(off_resting), prevented, shown };
-            out.push(ticker, self_match(&before, cut, before.price, &taker.order, true));
+            out.push(ticker, self_match(&before, cut, price, &taker.order, liquidity_of(&before)));
         }
         if !off_taker.is_zero() {
             taker.order.remove(off_taker);
             let order = &taker.order;
             let cut = Cut { quantity: off_taker, leaves: order.leaves, prevented, shown: Quantity(0) };
-            out.push(ticker, self_match(order, cut, before.price, order, false));
+            out.push(ticker, self_match(order, cut, price, order, liquidity_of(&before).of_remover()));
         }
     }
 }
@@ -72,8 +72,7 @@ struct Cut {
 }
 
 /// The event of one of the two orders.
-fn self_match(order: &Order, cut: Cut, execution_price: Price, incoming: &Order, rests: bool) -> Event {
-    let liquidity = if rests { liquidity_of(order) } else { Liquidity::Removed };
+fn self_match(order: &Order, cut: Cut, execution_price: Price, incoming: &Order, liquidity: Liquidity) -> Event {
     Event::SelfMatch {
         order: order.tag,
         reference: order.reference,

@@ -10,8 +10,10 @@ use super::mass::Walk;
 use super::matching::{Reach, Taker};
 use super::noii::TickWalk;
 use super::order::FOR_CROSS;
+use super::pegs::{Pegs, Touch};
 use super::phases::PhaseWalk;
 use super::scale::Scale;
+use super::settling::Settlement;
 use super::stops::{Stops, Trades};
 use super::tape::{BustWalk, Tape};
 use super::waiting::Tree;
@@ -92,6 +94,7 @@ pub(super) struct Book {
     pub lot: Quantity,
     pub trades: Trades,
     pub stops: Stops,
+    pub pegs: Pegs,
     pub spec: AuctionSpec,
     pub band: Band,
     /// Price of the configuration, before the first trade.
@@ -108,13 +111,14 @@ impl Book {
         Book {
             scale,
             sides: [ticks, ticks, waiting, waiting].map(Ladder::new),
-            reaches: Reaches::new(&scale, band, phase.matches()),
+            reaches: Reaches::new(&scale, band, phase.matches(), false),
             numbers: Numbers { references: 0, matches: 0, locate },
             ours,
             phase,
             lot: Quantity(spec.lot.0.max(1)),
             trades: Trades::NONE,
             stops: Stops::NONE,
+            pegs: Pegs::NONE,
             spec: spec.auction,
             band,
             first_reference: spec.reference,
@@ -174,6 +178,7 @@ pub(super) enum Work {
     Sweep(Taker),
     SweepPast(Taker, Past),
     Survey(Taker, Survey),
+    SweepAmong(Taker, Touch, Option<Past>),
     /// Stops of the ticker are due.
     Wake(TickerId),
     Expire {
@@ -184,6 +189,8 @@ pub(super) enum Work {
     Phases(PhaseWalk),
     Tick(TickWalk),
     Bust(BustWalk),
+    /// Pegs that may have come across somebody.
+    Settle(Settlement),
 }
 
 /// The books of one matcher. See the module for how it works.
@@ -203,6 +210,10 @@ pub struct Shard {
     pub(super) work: Work,
     /// Changes of phase to go on with when the work is done.
     pub(super) after: Option<PhaseWalk>,
+    /// A settlement of pegs to go on with after that.
+    pub(super) settling: Option<Settlement>,
+    /// Pegs of all tickers: without any, nothing is to be settled.
+    pub(super) pegs_count: u32,
 }
 
 impl Shard {
@@ -232,6 +243,8 @@ impl Shard {
             tape: Tape::new(market.trades_kept),
             work: Work::None,
             after: None,
+            settling: None,
+            pegs_count: 0,
         })
     }
 
@@ -259,13 +272,13 @@ impl Shard {
     pub fn execute(&mut self, record: &Sequenced, out: &mut Events) -> Progress {
         debug_assert!(matches!(self.work, Work::None), "the record before is not finished");
         out.clear();
-        let command = &record.command;
-        match command.kind {
+        let progress = match record.command.kind {
             CommandKind::Enter => self.enter(record, out),
             CommandKind::Cancel => self.cancel(record, out),
             CommandKind::Replace => self.replace(record, out),
             _ => self.execute_rare(record, out),
-        }
+        };
+        if self.pegs_count == 0 { progress } else { self.settle_after(record, progress, out) }
     }
 
     /// The other kinds, in a function of their own: together they would take the registers of the frequent ones.
@@ -305,9 +318,17 @@ impl Shard {
                 self.work = Work::Phases(walk);
                 Progress::More
             }
-            (progress, after) => {
+            (Progress::Done, None) if self.pegs_count == 0 => {
+                self.settling = None;
+                Progress::Done
+            }
+            (Progress::Done, None) => {
+                let settlement = self.settling.take().unwrap_or(Settlement::ALL);
+                self.settle(settlement, out)
+            }
+            (Progress::More, after) => {
                 self.after = after;
-                progress
+                Progress::More
             }
         }
     }
@@ -326,6 +347,14 @@ impl Shard {
             Work::Survey(mut taker, survey) => {
                 let progress = self.survey(&mut taker, survey, out);
                 self.awaken(taker.order.ticker, progress, out)
+            }
+            Work::SweepAmong(mut taker, touch, past) => {
+                let progress = self.sweep_among(&mut taker, &touch, past, out);
+                self.awaken(taker.order.ticker, progress, out)
+            }
+            Work::Settle(settlement) => {
+                self.settling = Some(settlement);
+                Progress::Done
             }
             Work::Wake(ticker) => self.wake_due(ticker, out),
             Work::Expire { now, spoke } => self.expire(now, spoke, out),

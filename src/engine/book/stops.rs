@@ -109,7 +109,7 @@ impl Shard {
         let entry = &mut self.arena.orders[slot.index()];
         assert!(!fresh || entry.leaves.is_zero(), "slot given twice");
         *entry = *order;
-        entry.special.set(Special::ASLEEP, true);
+        entry.special.set(Special::ASIDE, true);
         if fresh {
             self.arena.enter_session(slot);
         }
@@ -125,7 +125,7 @@ impl Shard {
         let stops = &mut self.books[order.ticker.index()].stops;
         self.specials.stops.remove(&mut stops.trees[side.index()], slot);
         self.look_for_nearest(order.ticker, side);
-        self.arena.orders[slot.index()].special.set(Special::ASLEEP, false);
+        self.arena.orders[slot.index()].special.set(Special::ASIDE, false);
         stop
     }
 

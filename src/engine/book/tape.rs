@@ -72,6 +72,12 @@ impl Trade {
             broken: false,
         }
     }
+
+    /// The same at another price than the resting order's own, and with the incoming order's flag by the resting one's.
+    pub fn at(self, price: Price) -> Trade {
+        let [added, _] = self.liquidity;
+        Trade { price, liquidity: [added, added.of_remover()], ..self }
+    }
 }
 
 impl Tape {

@@ -6,7 +6,7 @@ use super::ladder::Ladder;
 use super::occupancy::NOWHERE;
 use super::order::{FOR_CROSS, Order};
 use super::shard::Shard;
-use crate::types::{OrderReference, Phase, Price, Quantity, Side, Slot, TickerId, TradingState};
+use crate::types::{OrderReference, Peg, Phase, Price, Quantity, Side, Slot, TickerId, TradingState};
 
 /// What one price shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +45,21 @@ pub struct Sleeping {
     pub stop: Price,
     /// Open shares.
     pub leaves: Quantity,
+}
+
+/// A pegged order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pegged {
+    /// Its slot.
+    pub slot: Slot,
+    /// What it follows.
+    pub peg: Peg,
+    /// By how much it is better than that, in 1/10,000.
+    pub offset: i32,
+    /// Open shares.
+    pub leaves: Quantity,
+    /// What it costs now; none while it sleeps.
+    pub price: Option<Price>,
 }
 
 impl Shard {
@@ -95,12 +110,33 @@ impl Shard {
 
     /// The sleeping stops of a side in the order in which they would wake.
     pub fn stops(&self, ticker: TickerId, side: Side) -> Vec<Sleeping> {
-        let asleep = |order: &&Order| order.special.has(Special::ASLEEP) && !order.leaves.is_zero();
+        let asleep =
+            |order: &&Order| order.special.has(Special::ASIDE) && order.peg.is_none() && !order.leaves.is_zero();
         let here = |order: &&Order| order.ticker == ticker && order.side() == side;
         let mut found: Vec<_> = self.arena.orders.iter().filter(asleep).filter(here).collect();
         found.sort_by_key(|order| self.specials.stops.key(order.tag.slot));
         let told = |order: &Order| Sleeping { slot: order.tag.slot, stop: self.stop_of(order), leaves: order.leaves };
         found.into_iter().map(told).collect()
+    }
+
+    /// The pegs of a side: by kind, then as they would trade.
+    pub fn pegs(&self, ticker: TickerId, side: Side) -> Vec<Pegged> {
+        let book = &self.books[ticker.index()];
+        let touch = book.touch(side);
+        let mut found = Vec::new();
+        for peg in Peg::ALL {
+            let tree = side.index() * Peg::ALL.len() + peg.index();
+            let next = |place| self.peg_after(ticker, tree, place);
+            let slots = core::iter::successors(next(None), |slot| next(Some(self.specials.pegs.place(*slot))));
+            found.extend(slots.map(|slot| Pegged {
+                slot,
+                peg,
+                offset: self.specials.pegs.offset(slot),
+                leaves: self.arena.orders[slot.index()].leaves,
+                price: self.peg_distance(book, &touch, peg, slot).map(|far| book.scale.price_at(side, far)),
+            }));
+        }
+        found
     }
 
     /// The state of trading in a ticker of this shard.
@@ -166,7 +202,11 @@ impl Shard {
             digest.mix(end);
             digest.mix(count);
         }
-        if order.special.has(Special::ASLEEP) {
+        if let Some(peg) = order.peg {
+            digest.order(order);
+            digest.pair(u32::from(peg.letter()), self.specials.pegs.offset(order.tag.slot) as u32);
+            digest.mix(u64::from(self.specials.pegs.need(order.tag.slot)));
+        } else if order.special.has(Special::ASIDE) {
             digest.order(order);
             let (distance, count) = self.specials.stops.key(order.tag.slot);
             digest.mix(distance);

@@ -149,7 +149,7 @@ impl Nodes {
 }
 
 /// Which of two nodes stands higher. A hash that maps no two slots to one value.
-fn priority(slot: u32) -> u32 {
+pub(super) fn priority(slot: u32) -> u32 {
     let mixed = (slot ^ (slot >> 16)).wrapping_mul(0x7FEB_352D);
     let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0x846C_A68B);
     mixed ^ (mixed >> 16)

@@ -62,7 +62,7 @@ impl Oms {
         let counter = command.channel.counter();
         let mut order = Order::new(record.number, command.session, command.user_ref, counter, owner);
         (order.open, order.price) = (command.quantity, verdict.limit_price);
-        order.capacity = command.capacity;
+        (order.capacity, order.price_type) = (command.capacity, command.price_type);
         order.cross = if command.is_imbalance_only() { command.cross.to_ascii_lowercase() } else { command.cross };
         order.reserved = order.worst();
         let place = self.orders.take(self.matcher_of(record), verdict.slot, order);
@@ -88,7 +88,7 @@ impl Oms {
             return;
         }
         debug_assert!(order.user_ref == command.original, "a replace of another order than was found");
-        order.user_ref = command.user_ref;
+        (order.user_ref, order.price_type) = (command.user_ref, command.price_type);
         order.replace_last = record.number;
         order.asked_total = order.asked_total.max(command.quantity);
         order.asked_price = order.asked_price.max(verdict.limit_price);

@@ -151,7 +151,7 @@ impl Oms {
         };
         let (order, session) = (self.orders.at(place), self.session(command));
         (command.ticker, command.capacity) = (order.ticker, order.capacity);
-        order.name_cross(command);
+        order.name_kind(command);
         let request = Request {
             command,
             entry_enabled: session.entry_enabled,

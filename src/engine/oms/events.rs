@@ -34,8 +34,8 @@ impl Oms {
                 self.reduce(outcome.ticker, order, *leaves, *quantity);
             }
             Event::Modified { order, leaves, .. } => self.reduce(outcome.ticker, order, *leaves, NOTHING),
-            Event::Replaced { order, quantity, price, .. } => {
-                self.on_replaced(outcome.number, outcome.ticker, order, *quantity, *price);
+            Event::Replaced { order, quantity, price, limit, .. } => {
+                self.on_replaced(outcome.number, outcome.ticker, order, *quantity, (*price).min(*limit));
             }
             // Its order ended before, and nothing of the replace is left there.
             Event::ReplaceIgnored { order } => {
@@ -126,9 +126,9 @@ impl Oms {
         let place = self.place_of(ticker, tag);
         let order = self.orders.at_mut(place);
         order.open = open;
-        // What a market order may come to is covered by the worst price reserved, and so is a price that stepped back: an
-        // event raises nothing.
-        order.price = price.min(order.reserved.price);
+        // Of a market order, and of a price that stepped back or met a band, no more than what its record reserved: an event
+        // raises nothing, and what is reserved by now depends on how late events come.
+        order.price = price;
         if order.replace_last == number {
             order.life = order.life.after(Step::ReplaceLast);
             (order.replace_last, order.asked_total, order.asked_price) = (Number(0), Quantity(0), Price(0));

@@ -11,6 +11,9 @@ use crate::types::{
     AccountId, Command, Market, MatcherId, Number, Price, Quantity, SessionId, Side, Slot, TickerId, UserRef,
 };
 
+/// Option tag that says what a price follows (OUCH 5.0, appendage).
+const TAG_PRICE_TYPE: u8 = 6;
+
 /// One order. 64 bytes, one cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -46,6 +49,8 @@ pub(super) struct Order {
     pub(super) life: Life,
     /// Letter of its cross, a small one when it is imbalance-only: a Replace names neither.
     pub(super) cross: u8,
+    /// Letter of what its price follows, `L` when it is no peg: a Replace need not name it.
+    pub(super) price_type: u8,
 }
 
 const _: () = assert!(size_of::<Order>() == 64, "one cache line");
@@ -70,6 +75,7 @@ impl Order {
         side: Side::Buy,
         life: Life::Free,
         cross: b'N',
+        price_type: b'L',
     };
 
     /// A new order, nothing reserved yet.
@@ -84,9 +90,12 @@ impl Order {
         Owner { account: self.account, ticker: self.ticker, side: self.side }
     }
 
-    /// Gives a Replace what it does not name: whether its order is for a cross.
+    /// Gives a Replace what it does not name: whether its order is for a cross, and what its price follows.
     #[inline]
-    pub(super) fn name_cross(&self, command: &mut Command) {
+    pub(super) fn name_kind(&self, command: &mut Command) {
+        if !command.has_tag(TAG_PRICE_TYPE) {
+            command.price_type = self.price_type;
+        }
         command.cross = self.cross.to_ascii_uppercase();
         if self.cross.is_ascii_lowercase() {
             command.tags |= Command::IMBALANCE_ONLY;

@@ -152,7 +152,7 @@ impl Order {
             (u32::from(self.session.0), u32::from(self.account.0)),
             (
                 u32::from(self.ticker.0) << 16 | u32::from(self.cross) << 8 | u32::from(self.counter),
-                (self.side as u32) << 8 | self.life as u32,
+                u32::from(self.price_type) << 16 | (self.side as u32) << 8 | self.life as u32,
             ),
         ] {
             digest.add(u64::from(high) << 32 | u64::from(low));

@@ -36,6 +36,30 @@ pub(super) struct Ceiling {
     pub(super) exposure: Money,
     /// Least cash with credit after reservations.
     pub(super) available: Money,
+    /// What broken trades may add to each: an order that was admitted before the break was seen counts on top of it.
+    pub(super) broken: Grace,
+}
+
+/// How far trades that were broken can have moved an account.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Grace {
+    pub(super) position: i64,
+    pub(super) exposure: Money,
+    pub(super) cash: Money,
+}
+
+impl Ceiling {
+    pub(super) fn position(&self) -> i64 {
+        self.position.saturating_add(self.broken.position)
+    }
+
+    pub(super) fn exposure(&self) -> Money {
+        Money(self.exposure.0.saturating_add(self.broken.exposure.0))
+    }
+
+    pub(super) fn available(&self) -> Money {
+        self.available - self.broken.cash
+    }
 }
 
 impl Account {
@@ -84,6 +108,7 @@ impl Account {
             position: position_max(&self.limits).max(position),
             exposure: self.limits.gross_exposure_max.max(self.exposure),
             available: Money::ZERO.min(self.available()),
+            broken: Grace::default(),
         }
     }
 

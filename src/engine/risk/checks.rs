@@ -19,18 +19,19 @@
 //! | 11 | `TimeInForce` | a good-till-time order without an expiry of a second to a day, another order with one |
 //! | 12 | `InvalidPostOnly` | what a post-only order shall do, of one that is not |
 //! | 13 | `InvalidStop` | a stop price off the tick or outside the ticker's range |
-//! | | one of 9 to 13 | kinds that do not go together ([`super::MATRIX`]) |
-//! | 14 | `InvalidSide` | a replace that changes between buying and selling |
-//! | 15 | `InvalidPrice` | a limit off the tick or outside the ticker's range |
-//! | 16 | `OrderQuantity` | more open shares than one order may have |
-//! | 17 | `OrderNotional` | open shares at the limit price are worth more than one order may be |
-//! | 18 | `PriceCollar` | a limit too far through the reference price, of a stop through its stop price |
-//! | 19 | `MessageRate` | too many messages in the last second |
-//! | 20 | `OpenOrders` | the account has as many orders as it may have |
-//! | 21 | `PositionLimit` | the position could pass its limit on this side |
-//! | 22 | `GrossExposure` | positions and orders could pass their limit |
-//! | 23 | `BuyingPower` | cash and credit do not cover a buy, or the fee of a sell |
-//! | 24 | `BookFull` | no order slot is free (the OMS' own check, after these) |
+//! | 14 | `InvalidPegType` | a peg that shows, an offset off the tick, or one of an order that is no peg |
+//! | | one of 9 to 14 | kinds that do not go together ([`super::MATRIX`]) |
+//! | 15 | `InvalidSide` | a replace that changes between buying and selling |
+//! | 16 | `InvalidPrice` | a limit off the tick or outside the ticker's range |
+//! | 17 | `OrderQuantity` | more open shares than one order may have |
+//! | 18 | `OrderNotional` | open shares at the limit price are worth more than one order may be |
+//! | 19 | `PriceCollar` | a limit too far through the reference price, of a stop through its stop price |
+//! | 20 | `MessageRate` | too many messages in the last second |
+//! | 21 | `OpenOrders` | the account has as many orders as it may have |
+//! | 22 | `PositionLimit` | the position could pass its limit on this side |
+//! | 23 | `GrossExposure` | positions and orders could pass their limit |
+//! | 24 | `BuyingPower` | cash and credit do not cover a buy, or the fee of a sell |
+//! | 25 | `BookFull` | no order slot is free (the OMS' own check, after these) |
 //!
 //! A number that was used before is no refusal: the OMS ignores such a request before any check.
 
@@ -43,7 +44,7 @@ use crate::types::{
 };
 
 /// The refusals in the order of their checks, after what the gateway found.
-pub const CHECKS: [Reject; 23] = [
+pub const CHECKS: [Reject; 24] = [
     Reject::SessionDisabled,
     Reject::AccountDisabled,
     Reject::KillSwitch,
@@ -56,6 +57,7 @@ pub const CHECKS: [Reject; 23] = [
     Reject::TimeInForce,
     Reject::InvalidPostOnly,
     Reject::InvalidStop,
+    Reject::InvalidPegType,
     Reject::InvalidSide,
     Reject::InvalidPrice,
     Reject::OrderQuantity,
@@ -132,7 +134,7 @@ impl Risk {
         Ok(ticker)
     }
 
-    /// Checks 16 to 23: how much.
+    /// Checks 17 to 24: how much.
     #[inline]
     fn within_limits(
         &self,
@@ -184,7 +186,7 @@ impl Risk {
     }
 }
 
-/// Checks 8 to 15: what the ticker and the request itself allow. A Replace keeps what it does not name.
+/// Checks 8 to 16: what the ticker and the request itself allow. A Replace keeps what it does not name.
 #[inline]
 fn well_formed(request: &Request<'_>, ticker: &Ticker) -> Result<(), Reject> {
     let command = request.command;

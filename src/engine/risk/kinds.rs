@@ -9,7 +9,7 @@
 
 use super::Request;
 use super::ticker::Ticker;
-use crate::types::{Command, Display, Price, Quantity, Reject, TimeInForce};
+use crate::types::{Command, Display, Peg, Price, Quantity, Reject, TimeInForce};
 
 /// Most parts in which a reserve order may be shown: bounds how often one order refills.
 pub const FLOORS_MAX: u32 = 1_000;
@@ -17,13 +17,22 @@ pub const FLOORS_MAX: u32 = 1_000;
 pub const EXPIRE_SECONDS_MAX: u32 = 86_399;
 
 const TAG_FLOOR: u8 = 5;
+const TAG_PEG: u8 = 6;
+const TAG_OFFSET: u8 = 7;
 const TAG_RANDOM: u8 = 13;
 /// The house's tags 129 and 130 have these bits.
 const TAG_KEPT: u8 = 0;
 const TAG_POST_ONLY_ACTION: u8 = 8;
 /// Options that make an order more than plain.
-const TAGS_KIND: u32 =
-    1 << 3 | 1 << TAG_FLOOR | 1 << TAG_RANDOM | 1 << 15 | 1 << 31 | 1 << TAG_KEPT | 1 << TAG_POST_ONLY_ACTION;
+const TAGS_KIND: u32 = 1 << 3
+    | 1 << TAG_FLOOR
+    | 1 << TAG_PEG
+    | 1 << TAG_OFFSET
+    | 1 << TAG_RANDOM
+    | 1 << 15
+    | 1 << 31
+    | 1 << TAG_KEPT
+    | 1 << TAG_POST_ONLY_ACTION;
 
 /// What an order can be beside a displayed limit order for the day.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,10 +62,12 @@ pub enum Kind {
     Reserve = 10,
     /// Has a least quantity below its own.
     Minimum = 11,
+    /// Follows the touch. It is hidden, which makes it no other kind.
+    Pegged = 12,
 }
 
 /// How many there are.
-const KINDS_COUNT: usize = 12;
+const KINDS_COUNT: usize = 13;
 
 /// All of them, in the order of rows and columns.
 pub const KINDS: [Kind; KINDS_COUNT] = [
@@ -72,6 +83,7 @@ pub const KINDS: [Kind; KINDS_COUNT] = [
     Kind::StepsBack,
     Kind::Reserve,
     Kind::Minimum,
+    Kind::Pegged,
 ];
 
 /// What two kinds in one order are refused for. Both halves are written out, so that a row reads by itself. Two kinds that
@@ -82,20 +94,22 @@ pub const MATRIX: [[Reject; KINDS_COUNT]; KINDS_COUNT] = {
     const T: Reject = Reject::TimeInForce;
     const P: Reject = Reject::InvalidPostOnly;
     const M: Reject = Reject::InvalidMinQuantity;
+    const G: Reject = Reject::InvalidPegType;
     [
-        // Mkt Stp SLm IOC FOK GTT GTC Hid Pst Bck Rsv Min
-        [N, N, N, N, N, T, T, N, P, P, F, N],
-        [N, N, N, N, N, N, N, N, P, P, F, N],
-        [N, N, N, N, N, N, N, N, P, P, N, N],
-        [N, N, N, N, N, T, T, N, P, P, F, N],
-        [N, N, N, N, N, T, T, N, P, P, F, N],
-        [T, N, N, T, T, N, T, N, N, N, N, N],
-        [T, N, N, T, T, T, N, N, N, N, N, N],
-        [N, N, N, N, N, N, N, N, N, N, F, N],
-        [P, P, P, P, P, N, N, N, N, N, N, N],
-        [P, P, P, P, P, N, N, N, N, N, N, N],
-        [F, F, N, F, F, N, N, F, N, N, N, M],
-        [N, N, N, N, N, N, N, N, N, N, M, N],
+        // Mkt Stp SLm IOC FOK GTT GTC Hid Pst Bck Rsv Min Peg
+        [N, N, N, N, N, T, T, N, P, P, F, N, N],
+        [N, N, N, N, N, N, N, N, P, P, F, N, G],
+        [N, N, N, N, N, N, N, N, P, P, N, N, G],
+        [N, N, N, N, N, T, T, N, P, P, F, N, G],
+        [N, N, N, N, N, T, T, N, P, P, F, N, G],
+        [T, N, N, T, T, N, T, N, N, N, N, N, N],
+        [T, N, N, T, T, T, N, N, N, N, N, N, N],
+        [N, N, N, N, N, N, N, N, N, N, F, N, N],
+        [P, P, P, P, P, N, N, N, N, N, N, N, G],
+        [P, P, P, P, P, N, N, N, N, N, N, N, G],
+        [F, F, N, F, F, N, N, F, N, N, N, M, G],
+        [N, N, N, N, N, N, N, N, N, N, M, N, G],
+        [N, G, G, G, G, N, N, N, G, G, G, G, N],
     ]
 };
 
@@ -119,34 +133,38 @@ const REFUSED: [u16; KINDS_COUNT] = {
 
 /// The kinds of an order, as bits. `opens`: a Replace at the market may be of a stop that it does not name.
 pub fn kinds_of(command: &Command, opens: bool) -> u16 {
-    let is_market = command.price.is_market();
+    // A peg without a limit says so as a market order does.
+    let is_peg = command.peg().is_some();
+    let is_market = command.price.is_market() && !is_peg;
     let is_stop = command.stop_at().is_some() || (is_market && !opens);
     let immediate = command.time_in_force == TimeInForce::ImmediateOrCancel;
     let whole = command.is_fill_or_kill();
     let floor = command.max_floor;
     let marks = [
         (Kind::Market, is_market && !is_stop),
-        (Kind::Stop, is_market && is_stop),
-        (Kind::StopLimit, !is_market && is_stop),
+        (Kind::Stop, (is_market || (is_peg && command.price.is_market())) && is_stop),
+        (Kind::StopLimit, !command.price.is_market() && is_stop),
         (Kind::Immediate, immediate && !whole),
         (Kind::Whole, whole),
         (Kind::Timed, command.time_in_force == TimeInForce::GoodTillTime || command.expire_seconds != 0),
         (Kind::Kept, command.time_in_force == TimeInForce::GoodTillCancel),
-        (Kind::Hidden, command.display == Display::Hidden),
+        (Kind::Hidden, command.display == Display::Hidden && !is_peg),
         (Kind::PostOnly, command.post_only == 1),
         (Kind::StepsBack, command.post_only == 2),
         (Kind::Reserve, !floor.is_zero() && floor < command.quantity),
         (Kind::Minimum, !command.min_quantity.is_zero() && !whole),
+        (Kind::Pegged, is_peg),
     ];
     marks.into_iter().filter(|(_, is)| *is).fold(0, |kinds, (kind, _)| kinds | 1 << kind as u16)
 }
 
-/// Checks 10 to 13: what a request says beyond a plain order.
+/// Checks 10 to 14: what a request says beyond a plain order.
 #[inline(always)]
 pub(super) fn fits(request: &Request<'_>, ticker: &Ticker) -> Result<(), Reject> {
     let command = request.command;
     let waits = !matches!(command.time_in_force, TimeInForce::Day | TimeInForce::ImmediateOrCancel);
-    if command.tags & TAGS_KIND == 0 && !waits && command.post_only == 0 {
+    let is_limit = command.price_type == b'L';
+    if command.tags & TAGS_KIND == 0 && !waits && command.post_only == 0 && is_limit {
         return Ok(());
     }
     fits_rare(request, ticker)
@@ -162,6 +180,7 @@ fn fits_rare(request: &Request<'_>, ticker: &Ticker) -> Result<(), Reject> {
         (Reject::TimeInForce, expiry_fits(command, request.opens)),
         (Reject::InvalidPostOnly, !request.opens || command.post_only != 0 || !steps_back(command)),
         (Reject::InvalidStop, command.stop_at().is_none_or(|stop| stop != Price::MARKET && ticker.takes_price(stop))),
+        (Reject::InvalidPegType, peg_fits(command, ticker)),
     ];
     if let Some((reject, _)) = fits.into_iter().find(|(_, fits)| !fits) {
         return Err(reject);
@@ -193,6 +212,16 @@ fn random_fits(command: &Command, random: Quantity, opens: bool, ticker: &Ticker
     }
     let below = random < command.max_floor || (!opens && !command.has_tag(TAG_FLOOR));
     below && ticker.takes_quantity(random)
+}
+
+/// A peg does not show, and where its price is to be on the tick its offset is; no other order has an offset.
+fn peg_fits(command: &Command, ticker: &Ticker) -> bool {
+    let offset = command.peg_offset;
+    match command.peg() {
+        None => offset == 0,
+        Some(Peg::Midpoint) => command.display == Display::Hidden,
+        Some(Peg::Primary | Peg::Market) => command.display == Display::Hidden && ticker.is_in_ticks(offset),
+    }
 }
 
 /// An order good till a time says how long; no other does. A Replace may leave the end where it is.

@@ -217,10 +217,10 @@ impl Risk {
         account.cash.0 -= i128::from(received - fee);
         account.fees.0 -= i128::from(fee);
         let mark = self.tickers[owner.ticker.index()].mark;
-        let ceiling = &mut self.ceilings[owner.account.index()];
-        ceiling.position += i64::from(quantity.0);
-        ceiling.exposure += Money::notional(mark, quantity);
-        ceiling.available -= Money(i128::from((received - fee).max(0)));
+        let grace = &mut self.ceilings[owner.account.index()].broken;
+        grace.position += i64::from(quantity.0);
+        grace.exposure += Money::notional(mark, quantity);
+        grace.cash += Money(i128::from((received - fee).max(0)));
     }
 
     /// What a trade brings, and its fee. Exact: 20 bits of quantity by 32 of price or fee.
@@ -230,7 +230,7 @@ impl Risk {
         let rate = match role {
             Role::Maker => ticker.fee_maker,
             Role::Taker => ticker.fee_taker,
-            Role::Cross => ticker.fee_cross,
+            Role::Cross => self.days[owner.ticker.index()].fee_cross,
         };
         let amount = i64::from(quantity.0) * i64::from(price.0);
         let received = match owner.side {
@@ -275,7 +275,8 @@ impl Risk {
         let from = self.place(account, TickerId(0));
         let holdings = &self.holdings[from..from + self.tickers.len()];
         let worst = holdings.iter().map(|h| h.worst(Side::Buy).max(h.worst(Side::Sell))).max().unwrap_or(0);
-        self.ceilings[account.index()] = self.accounts[account.index()].ceiling(worst);
+        let ceiling = &mut self.ceilings[account.index()];
+        *ceiling = Ceiling { broken: ceiling.broken, ..self.accounts[account.index()].ceiling(worst) };
     }
 
     /// A trade was broken.

@@ -11,7 +11,7 @@ use crate::types::{Command, CommandKind, Market, Nanos, Phase, Reject, TickerId,
 /// What an order is to a phase. A time in force that is not immediate rests, so it makes no difference here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// A limit order that rests.
+    /// A limit order that rests, a peg too.
     Limit,
     /// One that must not take.
     PostOnly,
@@ -54,6 +54,8 @@ impl Kind {
             b'C' => Kind::OnClose,
             _ if command.stop_at().is_some() => Kind::Stop,
             _ if command.time_in_force == TimeInForce::ImmediateOrCancel => Kind::Immediate,
+            // One without a limit is priced all the same.
+            _ if command.peg().is_some() => Kind::Limit,
             _ if command.price.is_market() => Kind::Market,
             _ if command.post_only != 0 => Kind::PostOnly,
             _ => Kind::Limit,
@@ -78,6 +80,7 @@ fn is_simple(command: &Command) -> Result<(), Reject> {
         (command.post_only != 0 || command.stop_at().is_some(), Reject::InvalidCross),
         (is_partial || command.random_reserve != 0, Reject::InvalidMaxFloor),
         (!command.min_quantity.is_zero(), Reject::InvalidMinQuantity),
+        (command.peg().is_some(), Reject::InvalidPegType),
         (lasts || command.expire_seconds != 0, Reject::TimeInForce),
     ];
     faults.into_iter().find(|(is, _)| *is).map_or(Ok(()), |(_, reject)| Err(reject))
@@ -88,6 +91,8 @@ fn is_simple(command: &Command) -> Result<(), Reject> {
 pub(super) struct Day {
     phase_start: Phase,
     cross_orders: bool,
+    /// Fee a share of both sides of a cross.
+    pub(super) fee_cross: i32,
     limit_ns: u64,
     pause_ns: u64,
     /// Since when orders press against a bound, 0 when none do.
@@ -104,6 +109,7 @@ impl Day {
         Day {
             phase_start: auction.phase_start,
             cross_orders: auction.cross_orders,
+            fee_cross: spec.fees.cross,
             limit_ns: u64::from(auction.band_limit_ms) * MS,
             pause_ns: u64::from(auction.band_pause_ms) * MS,
             limit_since: Nanos(0),

@@ -17,12 +17,13 @@ pub(super) struct Ticker {
     pub(super) last: Price,
     pub(super) fee_maker: i32,
     pub(super) fee_taker: i32,
-    pub(super) fee_cross: i32,
     /// Most a share can cost in fees: the largest of all, and never a rebate.
     fee_worst: u32,
     pub(super) matcher: MatcherId,
     pub(super) phase: Phase,
 }
+
+const _: () = assert!(size_of::<Ticker>() == 64, "one cache line");
 
 impl Ticker {
     pub(super) fn new(spec: &TickerSpec) -> Ticker {
@@ -35,7 +36,6 @@ impl Ticker {
             last: spec.reference,
             fee_maker: spec.fees.maker,
             fee_taker: spec.fees.taker,
-            fee_cross: spec.fees.cross,
             fee_worst: spec.fees.maker.max(spec.fees.taker).max(spec.fees.cross).max(0).unsigned_abs(),
             matcher: spec.matcher,
             phase: spec.auction.phase_start,
@@ -52,6 +52,11 @@ impl Ticker {
     #[inline]
     pub(super) fn takes_price(&self, price: Price) -> bool {
         (self.price_min..=self.price_max).contains(&price) && self.tick.divides(price.0)
+    }
+
+    /// Whether a difference of prices is whole ticks.
+    pub(super) fn is_in_ticks(&self, difference: i32) -> bool {
+        self.tick.divides(difference.unsigned_abs())
     }
 
     /// Whether a limit of `price` reaches further through `reference` than `collar` allows; 0 allows all.

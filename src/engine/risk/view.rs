@@ -110,9 +110,9 @@ impl Risk {
         let holding = &self.holdings[self.place(id, ticker)];
         let worst = holding.worst(Side::Buy).max(holding.worst(Side::Sell));
         breach(Limit::OpenOrders, None, account.open_orders.into(), ceiling.open_orders.into())?;
-        breach(Limit::Position, Some(ticker), worst.into(), ceiling.position.into())?;
-        breach(Limit::GrossExposure, None, account.exposure.0, ceiling.exposure.0)?;
-        breach(Limit::Credit, None, -account.available().0, -ceiling.available.0)
+        breach(Limit::Position, Some(ticker), worst.into(), ceiling.position().into())?;
+        breach(Limit::GrossExposure, None, account.exposure.0, ceiling.exposure().0)?;
+        breach(Limit::Credit, None, -account.available().0, -ceiling.available().0)
     }
 
     /// Whether every account stands within its limits everywhere. Walks all; cold.
