@@ -225,7 +225,10 @@ fn segments_that_come_later_catch_up_with_the_log_that_is_there() {
     (without.journal.segments, without.journal.survives) = (None, Survives::ProcessCrash);
     let before = run_of(&without, 500);
     let exchange = Exchange::open(config.clone()).unwrap();
-    assert!(exchange.announcement().iter().any(|line| line.contains("502 records to catch up")));
+    assert!(exchange.announcement().iter().any(|line| line.contains("502 records were only in the log")));
+    // Before anybody could log in and be told of them.
+    let status = operator::ask(&exchange.endpoints().operator, &json!({"do": "status"}), PATIENCE).unwrap();
+    assert_eq!(status["status"]["synced"], 502);
     let closing = exchange.close().unwrap();
     assert_eq!(closing, before);
     std::fs::remove_file(log_path(&config.directory)).unwrap();

@@ -238,6 +238,15 @@ fn an_existing_log_is_never_made_anew() {
 }
 
 #[test]
+fn a_log_half_made_by_a_killed_process_is_no_obstacle() {
+    let site = Site::new(10);
+    std::fs::write(site.path.with_extension("new"), [0; 5_000]).unwrap();
+    drop(site.writer());
+    assert!(!site.path.with_extension("new").exists());
+    assert_eq!(verify(&site.path).unwrap(), (0, TailState::Clean));
+}
+
+#[test]
 fn the_log_of_another_group_is_refused() {
     let site = Site::new(4);
     site.written(3);

@@ -135,6 +135,9 @@ impl fmt::Display for JournalFault {
             }
             JournalFault::Misplaced { path, why } => write!(f, "{} cannot be used: {why}", path.display()),
             JournalFault::Apart { log, why } => write!(f, "{} does not fit its segments: {why}", log.display()),
+            JournalFault::Disk { attempted, path, error } if error.kind() == io::ErrorKind::StorageFull => {
+                write!(f, "the disk is full: cannot {attempted} {}: {error}; make room and start again", path.display())
+            }
             JournalFault::Disk { attempted, path, error } => write!(
                 f,
                 "the disk failed: cannot {attempted} {}: {error}; it is not tried again, because a sync that succeeds \

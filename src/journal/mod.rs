@@ -6,16 +6,22 @@
 //! milliseconds whenever somebody syncs it. What the log holds survives the death of the process: that is the
 //! promise `survives = "process-crash"`, and a record counts as committed when its length is stored.
 //!
+//! What outlives the power is in **segments**, files on a disk with the very records of the log at the same alignment. A
+//! thread of its own follows the log and moves it there; with `survives = "power-loss"` a record counts as committed when
+//! that thread says that it is synced. A log whose header names a first number above 1 is one behind segments, and its
+//! chain goes on from the last segment's end.
+//!
 //! - [`writer`] appends; hot, the sequencer's thread only.
-//! - [`reader`] walks a log and believes nothing it has not checked; replay, inspection, and later followers.
+//! - [`reader`] follows a log; `walk` checks records for it and for segments, and believes nothing it has not checked.
 //! - [`recovery`] decides at start what the end of a log means: clean, torn, or damaged.
+//! - [`persister`] moves the log to segments and owns the mark of what is synced; [`segment`] writes them, [`disk`] is
+//!   the seam beneath.
+//! - [`segments`] verifies a directory at start; [`history`] reads segments and log as one journal.
 //! - [`fault`] names what can be wrong.
 //!
-//! What attaches here later needs no change of the append. A persister and a replica are readers of the living log
-//! ([`LogWriter::reader`]), each on its own thread: the length of a record is its hand-over, so that they need no
-//! link from the sequencer. They move the `committed` mark in place of the sequencer. Segments hold the same records
-//! at the same alignment; a log whose header names a first number above 1 is a log behind segments, and its chain then
-//! goes on from the last segment's end. A snapshot is a number and a chain to begin reading from.
+//! What attaches here later needs no change of the append. A replica is a reader of the living log, too
+//! ([`LogWriter::reader`]), on a thread of its own: the length of a record is its hand-over, so that it needs no link from
+//! the sequencer. A snapshot is a number and a chain to begin reading from.
 
 pub mod disk;
 pub mod fault;

@@ -187,8 +187,10 @@ impl Persister {
         }
     }
 
-    /// Moves all that the log has, and says in a mark that it is synced. Nobody appends any more.
-    fn finish(&mut self) -> Result<(), JournalFault> {
+    /// Moves all that the log has, and says in a mark that it is synced. Nobody is appending.
+    /// # Errors
+    /// `Disk`, or damage in the log.
+    pub fn catch_up(&mut self) -> Result<(), JournalFault> {
         loop {
             if self.move_group()? > 0 {
                 continue;
@@ -227,7 +229,7 @@ impl Agent for Persister {
 
     fn stop(&mut self) {
         if !self.has_failed
-            && let Err(fault) = self.finish()
+            && let Err(fault) = self.catch_up()
         {
             self.fail(fault);
         }

@@ -62,11 +62,11 @@ impl LogWriter {
         if options.bytes < LogOptions::bytes_for(1) {
             return Err(JournalFault::NotALog { path: options.path, why: "its size leaves no room for a record" });
         }
-        let made = Mapped::create(&options.path, options.bytes);
-        let memory = Arc::new(made.map_err(JournalFault::io("create the log", &options.path))?);
-        let header = LogHeader::new(group, boot, memory.len() as u64);
-        let header = link.map_or(header, |link| header.following(link));
-        memory.write(0, header.as_bytes());
+        let (memory, header) = made_whole(&options, |bytes| {
+            let header = LogHeader::new(group, boot, bytes as u64);
+            link.map_or(header, |link| header.following(link))
+        })
+        .map_err(JournalFault::io("create the log", &options.path))?;
         let (at, next) = (RECORDS_START, header.link());
         LogWriter { memory, options, header, at, next, locked: false }.prepared()
     }
@@ -182,6 +182,23 @@ impl LogWriter {
     pub fn link(&self) -> Link {
         self.next
     }
+}
+
+/// A file with its header under the log's name, or none: a process killed while it makes one leaves another name, which
+/// is no obstacle to the next.
+fn made_whole(options: &LogOptions, header: impl FnOnce(usize) -> LogHeader) -> io::Result<(Arc<Mapped>, LogHeader)> {
+    let path = &options.path;
+    if path.exists() {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    }
+    let unfinished = path.with_extension("new");
+    let memory = Mapped::replace(&unfinished, options.bytes)?;
+    let header = header(memory.len());
+    memory.write(0, header.as_bytes());
+    // A link and not a renaming, which would take the place of a log that somebody made meanwhile.
+    let named = std::fs::hard_link(&unfinished, path);
+    std::fs::remove_file(&unfinished)?;
+    named.map(|()| (Arc::new(memory), header))
 }
 
 /// As [`RecordHeader::seal`], with both checksums in one pass: see [`crc`]. That the two agree is seen by every

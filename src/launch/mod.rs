@@ -90,7 +90,7 @@ impl Exchange {
             .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
         let Stages { hot, cold, persister, stop, closed, appended, failure, delivered, ends, endpoints, .. } = stages;
-        // First, so that the disk has caught up by the time orders come.
+        // First, so that the disk is ready by the time orders come.
         let persister = persister.map(|agent| persist(agent, config.journal.survives)).transpose()?;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
         let cold = vec![ThreadPlan { name: "cold".into(), core: None, agents: cold }];

@@ -440,7 +440,11 @@ fn persister(
     synced.set(segments.next().number - 1);
     let log = writer.reader_from(segments.next());
     let links = PersisterLinks { synced, closed, stop, failure };
-    let line = format!("segments   {}, {how}; {behind} records to catch up", segments.count());
-    let persister = Persister::new(log, segments, disk, links, PersisterCounters::new(counters));
+    let line = format!("segments   {}, {how}; {behind} records were only in the log", segments.count());
+    let mut persister = Persister::new(log, segments, disk, links, PersisterCounters::new(counters));
+    if config.journal.survives == Survives::PowerLoss {
+        // Replay put the answers to all of the log into the streams: who logs in is sent them, so they must be safe by then.
+        persister.catch_up()?;
+    }
     Ok((persister, synced_reader, line))
 }

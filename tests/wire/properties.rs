@@ -5,6 +5,7 @@ use crate::vectors::{ITCH, MOLD, SOUP, lines};
 use pitlane::wire::mold::{self, MoldPacket, PacketWriter, Request};
 use pitlane::wire::ouch::{Inbound, MESSAGE_MAX, OuchError, Outbound, TagFault};
 use pitlane::wire::record::{self, LogHeader, Record, RecordError, RecordHeader};
+use pitlane::wire::segment::SegmentHeader;
 use pitlane::wire::soup::{ClientPacket, LoginRequest, ServerPacket, SessionName, SoupError};
 use pitlane::wire::{U48, itch};
 use proptest::collection::vec;
@@ -45,6 +46,7 @@ fn eat(bytes: &[u8]) {
         assert!(found.header.record_bytes() <= bytes.len());
     }
     let _ = LogHeader::parse(bytes);
+    let _ = SegmentHeader::parse(bytes);
 }
 
 /// Damage of the kinds that streams suffer.
