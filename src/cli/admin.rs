@@ -3,6 +3,7 @@
 
 use super::{ConfigArgument, Failure, Outcome, endpoints};
 use crate::client::operator;
+use crate::os::signal;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -107,8 +108,10 @@ pub fn main(arguments: Arguments) -> Outcome {
 /// As [`main`].
 pub fn ask(config: &ConfigArgument, request: &Value) -> Result<Value, Failure> {
     let path = endpoints(config)?.operator;
-    let answer = operator::ask(&path, request, ANSWER_MAX)
-        .map_err(|e| Failure::Fault(format!("asking the exchange at {}: {e}", path.display())))?;
+    let asked = operator::ask(&path, request, ANSWER_MAX);
+    // The socket is done with; what follows only prints.
+    signal::end_with_closed_pipe();
+    let answer = asked.map_err(|e| Failure::Fault(format!("asking the exchange at {}: {e}", path.display())))?;
     if answer["ok"] == json!(true) {
         return Ok(answer);
     }

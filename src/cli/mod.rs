@@ -20,6 +20,7 @@ pub mod watch;
 
 use crate::config::{Config, EXAMPLE};
 use crate::launch::endpoints::Endpoints;
+use crate::os::signal;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -143,6 +144,9 @@ pub enum Command {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Replay(_) | Command::Inspect(_) | Command::Doctor(_) | Command::Config) {
+        signal::end_with_closed_pipe();
+    }
     let outcome = match cli.command {
         Command::Run(arguments) => run::main(arguments),
         Command::Demo(arguments) => demo::main(arguments),

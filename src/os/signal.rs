@@ -34,6 +34,13 @@ pub fn watch_termination() -> io::Result<()> {
     Ok(())
 }
 
+/// Lets a closed pipe end this process in silence, as shells expect of whoever prints into `head`. For commands that only
+/// print from here on: writing to a socket whose peer is gone would end them too.
+pub fn end_with_closed_pipe() {
+    // SAFETY: the default action of a signal is a valid one, and no other thread runs yet that could set another.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 /// Whether one of them has come.
 pub fn termination_requested() -> bool {
     // Pairs with the store in the handler.

@@ -15,7 +15,9 @@ pub struct Quote {
 
 impl TwinBook {
     pub fn quote(&self) -> Quote {
-        let best = |side| self.depth(side).first().map(|(price, _, _)| i64::from(price.0));
+        // Nobody else asks, and to look at every level for nobody would make the twin slower than it need be.
+        let asked = !self.pegs.is_empty();
+        let best = |side| asked.then(|| self.depth(side).first().map(|(price, _, _)| i64::from(price.0))).flatten();
         Quote { bid: best(Side::Buy), offer: best(Side::Sell) }
     }
 
