@@ -295,38 +295,8 @@ impl Twin {
 
     fn prevent_in_cross(&mut self, buy: TwinOrder, sell: TwinOrder, cross: CrossKind, price: Price) {
         let (older, newer) = if buy.reference < sell.reference { (buy, sell) } else { (sell, buy) };
-        let smaller = older.leaves.min(newer.leaves);
-        let rule = newer.command.self_match;
-        let (older_loses, newer_loses) = match rule.mode {
-            SelfMatchMode::Off => unreachable!(),
-            SelfMatchMode::CancelNewest => (0, newer.leaves),
-            SelfMatchMode::CancelOldest => (older.leaves, 0),
-            SelfMatchMode::CancelBoth => (older.leaves, newer.leaves),
-            SelfMatchMode::Decrement => (smaller, smaller),
-        };
-        for (mut order, loses) in [(older, older_loses), (newer, newer_loses)] {
-            if loses == 0 {
-                continue;
-            }
-            let shown = order.lose(loses);
-            order.removed += loses;
-            self.store(&order);
-            let event = Event::SelfMatch {
-                order: order.tag(),
-                reference: order.reference,
-                side: order.side(),
-                price: order.price,
-                quantity: Quantity(loses),
-                leaves: Quantity(order.leaves),
-                prevented: Quantity(smaller),
-                execution_price: price,
-                liquidity: flag(cross, &order),
-                strategy: rule.letter,
-                detailed: rule.detailed == 1,
-                shown: Quantity(shown),
-            };
-            self.say(order.command.ticker, event);
-        }
+        let flags = [flag(cross, &older), flag(cross, &newer)];
+        self.prevent_standing(older, newer, flags, price);
     }
 
     /// A limit beyond the band is taken at its bound.

@@ -134,13 +134,14 @@ impl Twin {
         let ((older, price), (mut newer, _)) =
             if peg.0.reference < other.0.reference { (peg, other) } else { (other, peg) };
         if self.is_own(&newer, &older) {
-            return self.prevent_standing(older, newer, price);
+            let flags = [liquidity(&older), remover(liquidity(&older))];
+            return self.prevent_standing(older, newer, flags, price);
         }
         self.fill(&mut newer, older, price);
         self.store(&newer);
     }
 
-    fn prevent_standing(&mut self, older: TwinOrder, newer: TwinOrder, price: Price) {
+    pub(super) fn prevent_standing(&mut self, older: TwinOrder, newer: TwinOrder, flags: [Liquidity; 2], price: Price) {
         let smaller = older.leaves.min(newer.leaves);
         let rule = newer.command.self_match;
         let (older_loses, newer_loses) = match rule.mode {
@@ -150,7 +151,6 @@ impl Twin {
             SelfMatchMode::CancelBoth => (older.leaves, newer.leaves),
             SelfMatchMode::Decrement => (smaller, smaller),
         };
-        let flags = [liquidity(&older), remover(liquidity(&older))];
         for ((mut order, loses), flag) in [(older, older_loses), (newer, newer_loses)].into_iter().zip(flags) {
             if loses == 0 {
                 continue;
