@@ -7,6 +7,8 @@
 
 #![allow(unsafe_code)]
 
+use std::sync::OnceLock;
+
 /// Where times of records come from.
 pub trait Clock {
     /// Nanoseconds since the Unix epoch. May step back when the host's clock is set; who needs order sees to it.
@@ -48,22 +50,48 @@ const RATE_BITS: u32 = 32;
 /// How long the counter is compared with the clock at start.
 const CALIBRATION_NS: u64 = 5_000_000;
 
+/// Counts between the two readings around a clock's that still make them one moment: about a microsecond.
+const PAIR_COUNTS_MAX: u64 = 4_096;
+/// Tries to read both at one moment; of the last resort the closest pair is taken.
+const PAIR_TRIES: u32 = 8;
+
+/// Counter and clock at one moment: whoever is taken off its core between the two readings tries again.
+#[inline]
+fn paired(read_ns: impl Fn() -> u64) -> (u64, u64) {
+    let (mut closest, mut pair) = (u64::MAX, (0, 0));
+    for _ in 0..PAIR_TRIES {
+        let before = tsc();
+        let now_ns = read_ns();
+        let gap = tsc().wrapping_sub(before);
+        if gap < closest {
+            (closest, pair) = (gap, (before, now_ns));
+        }
+        if gap <= PAIR_COUNTS_MAX {
+            break;
+        }
+    }
+    pair
+}
+
 impl CountedClock {
-    /// Measures the counter's rate, for some milliseconds. Cold.
+    /// On the counter's rate, which the first clock of the process measures, for some milliseconds. Cold.
     pub fn new() -> CountedClock {
-        let source = std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
-        let trusted = cfg!(target_arch = "x86_64") && source.is_ok_and(|name| name.trim() == "tsc");
-        CountedClock::measured(trusted)
+        static MEASURED: OnceLock<CountedClock> = OnceLock::new();
+        *MEASURED.get_or_init(|| {
+            let source = std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+            CountedClock::measured(cfg!(target_arch = "x86_64") && source.is_ok_and(|name| name.trim() == "tsc"))
+        })
     }
 
     fn measured(trusted: bool) -> CountedClock {
         let mut clock = CountedClock { counted: 0, looked_ns: 0, look_counts: 0, rate: 0 };
         if trusted {
-            let (counts, start) = (tsc(), monotonic_ns());
+            let (counts, start) = paired(monotonic_ns);
             while monotonic_ns() - start < CALIBRATION_NS {
                 std::hint::spin_loop();
             }
-            let (counts, passed) = (tsc() - counts, monotonic_ns() - start);
+            let (counts_end, end) = paired(monotonic_ns);
+            let (counts, passed) = (counts_end - counts, end - start);
             if counts > 0 {
                 clock.rate = ((u128::from(passed) << RATE_BITS) / u128::from(counts)) as u64;
                 clock.look_counts = (u128::from(counts) * u128::from(LOOK_NS) / u128::from(passed)) as u64;
@@ -73,9 +101,8 @@ impl CountedClock {
     }
 
     #[inline(never)]
-    fn look(&mut self, counted: u64) -> u64 {
-        self.counted = counted;
-        self.looked_ns = SystemClock.now();
+    fn look(&mut self) -> u64 {
+        (self.counted, self.looked_ns) = paired(|| SystemClock.now());
         self.looked_ns
     }
 }
@@ -89,11 +116,10 @@ impl Default for CountedClock {
 impl Clock for CountedClock {
     #[inline]
     fn now(&mut self) -> u64 {
-        let counted = tsc();
         // Wraps to a large number, and so to a look, when this core's counter lags behind that of the last look.
-        let counts = counted.wrapping_sub(self.counted);
+        let counts = tsc().wrapping_sub(self.counted);
         if counts >= self.look_counts {
-            return self.look(counted);
+            return self.look();
         }
         self.looked_ns + ((counts * self.rate) >> RATE_BITS)
     }
