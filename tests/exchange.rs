@@ -13,6 +13,7 @@ use pitlane::launch::rebuild::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::os::affinity;
 use pitlane::os::clock::monotonic_ns;
+use pitlane::os::uring::SocketRing;
 use pitlane::types::{Channel, MatcherId, Price, Quantity, Reject, Side, SideCode, Symbol, TickerId, UserRef};
 use pitlane::wire::ouch::Outbound;
 use std::time::{Duration, Instant};
@@ -275,4 +276,17 @@ fn placement_and_shards_change_nothing_that_clients_see() {
     let closing = exchange.close().unwrap();
     assert!(closing.number > 1_500, "{closing:?}");
     verify(&config, &closing);
+}
+
+/// The kernel finishes a dropped ring in the thread that made it, and what that thread waits for meanwhile is interrupted.
+#[test]
+fn a_ring_that_ends_in_the_clients_thread_does_not_end_its_login() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = Exchange::open(config(directory.path())).unwrap();
+    for _ in 0..20 {
+        // Where rings are refused there is nothing to be interrupted by.
+        drop(SocketRing::new(1));
+        drop(login(&exchange, "USER01", true));
+    }
+    exchange.close().unwrap();
 }

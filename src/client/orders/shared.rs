@@ -103,6 +103,9 @@ fn await_login(socket: &mut UnixStream, files: &mut [Option<OwnedFd>; FILES_MAX]
         let count = match unix::receive_with_files(socket, &mut answer[end..], files) {
             Ok(0) => return Err(Fault::Closed),
             Err(fault) if fault.kind() == ErrorKind::WouldBlock => return Err(Fault::Silent),
+            // A signal, or the end of an io_uring this thread made: a read with a time limit is not taken up again by the
+            // system.
+            Err(fault) if fault.kind() == ErrorKind::Interrupted => continue,
             other => other?,
         };
         end += count;
