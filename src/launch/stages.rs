@@ -24,7 +24,10 @@ use crate::gateway::operator::{Operator, OperatorLinks};
 use crate::gateway::session::SessionTimes;
 use crate::gateway::shared::{Shared, SharedOptions};
 use crate::gateway::tcp::{Tcp, TcpOptions};
-use crate::journal::{Disk, Failure, LogWriter, Persister, PersisterCounters, PersisterLinks, SegmentWriter, Segments};
+use crate::journal::{
+    Disk, Failure, Lag, LogWriter, Persister, PersisterCounters, PersisterLinks, PressureCounters, SegmentWriter,
+    Segments, pressure::pressure,
+};
 use crate::matcher::Matcher;
 use crate::os::clock::{Clock, CountedClock};
 use crate::os::pages;
@@ -200,6 +203,15 @@ impl Stages {
             (Some(persister), Some(synced), Some(line))
         });
         journal_lines.extend(disk_line);
+        // Who may write when the journal runs short of room, and who tells people that the disk is behind.
+        let limits = promise::limits(&config.journal, writer.capacity_records());
+        let synced = synced_reader.as_ref().map(MarkReader::value);
+        let (pressure, gauge, intake) = pressure(limits, synced, PressureCounters::new(&mut counters));
+        let persister = persister.map(|persister| persister.with_gauge(gauge));
+        let alarm_ms = config.journal.sync_alarm_ms;
+        let lag = synced_reader
+            .clone()
+            .map(|synced| Lag::new(appended_reader.clone(), synced, SteadyClock, alarm_ms, &mut counters));
         // One owner of the mark that the gate waits for: who keeps the promise.
         let committed_reader = match (config.journal.survives, &synced_reader) {
             (Survives::PowerLoss, Some(synced)) => synced.clone(),
@@ -232,7 +244,8 @@ impl Stages {
             messages_per_second: config.gateway.throttle_per_second,
             burst: config.gateway.throttle_per_second.div_ceil(10),
         };
-        let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters);
+        let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters)
+            .with_intake(intake, limits.asked_max(market.sessions.len()));
         let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, SteadyClock);
         let (tcp, orders, network_line) = tcp(config)?;
         gateway.add(tcp);
@@ -263,6 +276,7 @@ impl Stages {
         // The one order of events.
         let sequencer_links = SequencerLinks {
             inputs: vec![command_out, operator_out],
+            pressure,
             outcomes: outcome_out,
             matchers: to_matchers,
             tickets: ticket_in,
@@ -365,7 +379,8 @@ impl Stages {
         let operator_links = OperatorLinks { commands: operator_in, records: echo_out, committed: committed_reader };
         let operator = Operator::open(&operator_path, market, operator_links, source, SteadyClock, stop.clone())
             .map_err(LaunchFault::system("listening on", operator_path.display()))?;
-        let cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+        let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+        cold.extend(lag.map(|lag| Box::new(lag) as Box<dyn Agent>));
 
         // All memory is taken by now; moving it here costs some tenths of a second and no order.
         let huge_bytes = pages::collapse_large_memory();
