@@ -67,6 +67,13 @@ pub enum JournalFault {
         /// What does not fit.
         why: String,
     },
+    /// The journal is not what a run that ended in order left.
+    AfterCleanStop {
+        /// The mark that run left.
+        mark: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
     /// The disk refused to write or sync. Final: what a failed sync had to write may be lost while the next one
     /// succeeds.
     Disk {
@@ -98,6 +105,7 @@ impl JournalFault {
             | JournalFault::DamagedSegment { .. }
             | JournalFault::Misplaced { .. }
             | JournalFault::Apart { .. }
+            | JournalFault::AfterCleanStop { .. }
             | JournalFault::Unknown { .. } => true,
             JournalFault::Io { .. }
             | JournalFault::Busy { .. }
@@ -135,6 +143,7 @@ impl fmt::Display for JournalFault {
             }
             JournalFault::Misplaced { path, why } => write!(f, "{} cannot be used: {why}", path.display()),
             JournalFault::Apart { log, why } => write!(f, "{} does not fit its segments: {why}", log.display()),
+            JournalFault::AfterCleanStop { mark, why } => write!(f, "{}: {why}", mark.display()),
             JournalFault::Disk { attempted, path, error } if error.kind() == io::ErrorKind::StorageFull => {
                 write!(f, "the disk is full: cannot {attempted} {}: {error}; make room and start again", path.display())
             }
@@ -162,6 +171,7 @@ impl std::error::Error for JournalFault {
             | JournalFault::DamagedSegment { .. }
             | JournalFault::Misplaced { .. }
             | JournalFault::Apart { .. }
+            | JournalFault::AfterCleanStop { .. }
             | JournalFault::Unknown { .. } => None,
         }
     }

@@ -21,7 +21,7 @@ pub use timer::Timer;
 
 use crate::config::CalendarEntry;
 use crate::engine::oms::{AccountView, Decision, Oms, Position, Route};
-use crate::journal::{Intake, LogWriter, Pressure};
+use crate::journal::{Intake, Link, LogWriter, Pressure};
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::{MarkWriter, Receiver, Sender};
@@ -363,6 +363,11 @@ impl<T: TimeSource> Sequencer<T> {
             let pushed = self.links.pages.try_push(AccountPage { account, view, ticker, position });
             debug_assert!(pushed.is_ok(), "room for all pages was seen");
         }
+    }
+
+    /// What the next record would carry: where the journal ends.
+    pub fn end(&self) -> Link {
+        self.log.link()
     }
 
     /// The OMS, to compare with another after the run.
