@@ -25,6 +25,7 @@
 //! ([`LogWriter::reader`]), on a thread of its own: the length of a record is its hand-over, so that it needs no link from
 //! the sequencer. A snapshot is a number and a chain to begin reading from.
 
+pub mod archive;
 pub mod disk;
 pub mod fault;
 pub mod history;
@@ -35,6 +36,7 @@ pub mod reader;
 pub mod recovery;
 pub mod segment;
 pub mod segments;
+pub mod snapshots;
 mod walk;
 pub mod writer;
 

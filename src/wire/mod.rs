@@ -13,6 +13,7 @@ pub mod mold;
 pub mod ouch;
 pub mod record;
 pub mod segment;
+pub mod snapshot;
 pub mod soup;
 
 pub use field::U48;
