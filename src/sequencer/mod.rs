@@ -93,7 +93,7 @@ pub struct SequencerCounters {
     pub refused: Counter,
     /// Turns cut short because a link ahead was full.
     pub held_back: Counter,
-    /// 1 while the log has no room for another record: the day's intake is over.
+    /// 1 while the log has no room for another record: until the disk has caught up or, without segments, for the day.
     pub log_full: Counter,
 }
 
@@ -123,6 +123,8 @@ pub struct Sequencer<T> {
     calendar: Calendar,
     /// Bands moved since they were last asked what is due.
     bands_moved: bool,
+    /// The last look found no room in the log.
+    log_was_full: bool,
     links: SequencerLinks,
     counters: SequencerCounters,
 }
@@ -153,6 +155,7 @@ impl<T: TimeSource> Sequencer<T> {
             tickers,
             calendar,
             bands_moved: false,
+            log_was_full: false,
             links,
             counters,
         }
@@ -180,8 +183,8 @@ impl<T: TimeSource> Sequencer<T> {
                 self.counters.held_back.add(1);
                 return taken;
             }
-            if self.log.free_records() == 0 {
-                self.counters.log_full.set(1);
+            if !self.log.has_room() {
+                self.on_log_full();
                 return taken;
             }
             self.look_ahead(input);
@@ -189,6 +192,19 @@ impl<T: TimeSource> Sequencer<T> {
             self.decide(command);
         }
         COMMANDS_A_TURN_MAX
+    }
+
+    /// Nothing is taken until records have been let go; without segments that is for good.
+    #[cold]
+    fn on_log_full(&mut self) {
+        self.log_was_full = true;
+        self.counters.log_full.set(1);
+    }
+
+    #[cold]
+    fn look_at_log(&mut self) {
+        self.log_was_full = !self.log.has_room();
+        self.counters.log_full.set(u64::from(self.log_was_full));
     }
 
     /// Asks for what later commands will need, where several wait.
@@ -235,7 +251,7 @@ impl<T: TimeSource> Sequencer<T> {
     /// Makes the record of passing time when it is due and can be taken; else a later turn does.
     #[cold]
     fn tick(&mut self) -> usize {
-        if self.number == Number(0) || !self.has_room() || self.log.free_records() == 0 {
+        if self.number == Number(0) || !self.has_room() || !self.log.has_room() {
             return 0;
         }
         let now = self.time.now();
@@ -327,6 +343,9 @@ impl<T: TimeSource> Agent for Sequencer<T> {
 
     fn work(&mut self) -> usize {
         let mut done = self.apply_outcomes();
+        if self.log_was_full {
+            self.look_at_log();
+        }
         if !self.links.pages_wanted.is_empty() {
             self.show_account();
         }
