@@ -7,6 +7,7 @@ use pitlane::journal::{
     PersisterLinks, RECORD_BYTES, Release, SegmentOptions, SegmentWriter, Segments, SystemDisk, TailState, recover,
     verify,
 };
+use pitlane::os::clock::SteadyClock;
 use pitlane::runtime::agent::Agent;
 use pitlane::runtime::counters::Counters;
 use pitlane::runtime::link::{MarkReader, mark};
@@ -380,7 +381,8 @@ impl Site {
         let reader = log.reader_from(segments.next());
         let links = PersisterLinks { synced: mark, room: log.release(), closed, stop, failure };
         let counters = PersisterCounters::new(&mut Counters::anonymous(16).unwrap());
-        Moved { persister: Persister::new(reader, segments, Box::new(disk), links, counters), log, synced }
+        let clock = Box::new(SteadyClock);
+        Moved { persister: Persister::new(reader, segments, Box::new(disk), links, counters, clock), log, synced }
     }
 
     fn create(&self) -> LogWriter {

@@ -23,21 +23,21 @@ use super::fault::JournalFault;
 use super::release::Release;
 use super::segment::SegmentWriter;
 use super::{LogReader, RECORD_BYTES};
+use crate::os::clock::Clock;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::MarkWriter;
 use crate::runtime::runner::StopFlag;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 /// Records of one group at most: 1 MiB, some milliseconds of a disk, and more than the gate lets wait.
 pub const GROUP_RECORDS_MAX: usize = (1 << 20) / RECORD_BYTES;
 /// Quiet after which a mark says that all is synced. Longer than the pauses of a busy venue, so that no order waits for
 /// it; short, because damage to the last group can be told from a write cut off only with that mark.
-const SETTLE_AFTER: Duration = Duration::from_millis(50);
+const SETTLE_AFTER_NS: u64 = 50_000_000;
 /// Pause before the next try of a full disk.
-const FULL_PAUSE: Duration = Duration::from_millis(200);
+const FULL_PAUSE_NS: u64 = 200_000_000;
 
 /// Counters of the persister.
 pub struct PersisterCounters {
@@ -111,25 +111,37 @@ pub struct Persister {
     disk: Box<dyn Disk>,
     links: PersisterLinks,
     counters: PersisterCounters,
-    quiet_since: Instant,
-    full_since: Option<Instant>,
+    clock: Box<dyn Clock + Send>,
+    quiet_since_ns: u64,
+    full_since_ns: Option<u64>,
     has_failed: bool,
 }
 
 impl Persister {
-    /// Follows `log` from the record on that `segments` lack.
+    /// Follows `log` from the record on that `segments` lack. `clock` does not go back.
     pub fn new(
         log: LogReader,
         segments: SegmentWriter,
         disk: Box<dyn Disk>,
         mut links: PersisterLinks,
         counters: PersisterCounters,
+        mut clock: Box<dyn Clock + Send>,
     ) -> Persister {
         assert!(log.link() == segments.next(), "the persister begins where the segments end");
         links.room.release(segments.next());
         counters.segments.set(segments.count());
-        let quiet_since = Instant::now();
-        Persister { log, segments, disk, links, counters, quiet_since, full_since: None, has_failed: false }
+        let quiet_since_ns = clock.now();
+        Persister {
+            log,
+            segments,
+            disk,
+            links,
+            counters,
+            clock,
+            quiet_since_ns,
+            full_since_ns: None,
+            has_failed: false,
+        }
     }
 
     fn turn(&mut self) -> Result<usize, JournalFault> {
@@ -164,7 +176,7 @@ impl Persister {
         self.links.room.release(self.log.link());
         self.counters.records.add(records as u64);
         self.counters.groups.add(1);
-        self.quiet_since = Instant::now();
+        self.quiet_since_ns = self.clock.now();
         Ok(records)
     }
 
@@ -172,7 +184,7 @@ impl Persister {
     fn rest(&mut self) -> Result<usize, JournalFault> {
         if self.segments.free_records() == 0 {
             self.counters.held_back.add(1);
-        } else if self.quiet_since.elapsed() > SETTLE_AFTER {
+        } else if self.clock.now() - self.quiet_since_ns > SETTLE_AFTER_NS {
             self.segments.settle(&mut *self.disk)?;
         }
         Ok(0)
@@ -180,19 +192,19 @@ impl Persister {
 
     /// A step towards the next segment. A full disk is told and tried again after a pause.
     fn prepare(&mut self) -> Result<bool, JournalFault> {
-        if self.full_since.is_some_and(|since| since.elapsed() < FULL_PAUSE) {
+        if self.full_since_ns.is_some_and(|since_ns| self.clock.now() - since_ns < FULL_PAUSE_NS) {
             return Ok(false);
         }
         match self.segments.prepare(&mut *self.disk) {
             Err(JournalFault::Disk { error, .. }) if is_full(&error) => {
                 self.counters.disk_full.set(1);
-                self.full_since = Some(Instant::now());
+                self.full_since_ns = Some(self.clock.now());
                 Ok(false)
             }
             other => {
                 let stepped = other?;
                 self.counters.disk_full.set(0);
-                self.full_since = None;
+                self.full_since_ns = None;
                 Ok(stepped)
             }
         }
