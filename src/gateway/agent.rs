@@ -91,6 +91,7 @@ impl<C: Clock + Send> Gateway<C> {
         self.core.set_now(self.clock.now());
         if self.core.now_ns() - self.swept_ns >= SWEEP_NS {
             self.swept_ns = self.core.now_ns();
+            self.core.look_for_room();
             self.transports.iter_mut().for_each(|transport| transport.on_clock(&mut self.core));
         }
     }

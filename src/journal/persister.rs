@@ -15,11 +15,12 @@
 //! The first write or sync that fails is the last: the intake is closed, the fault is kept for the exit, and nothing is
 //! tried again, because a sync that succeeds after one that failed says nothing about what the first had to write. A
 //! disk too full for the *next* segment is another matter: nothing is lost, a counter alarms, the step is tried again,
-//! and only when the present segment is full, too, do records wait. (Refusing new orders at that point while cancels
-//! pass is not built: both wait.)
+//! and its [`Gauge`] tells the sequencer how many records still fit, so that new orders are refused before records have
+//! to wait.
 
 use super::disk::Disk;
 use super::fault::JournalFault;
+use super::pressure::Gauge;
 use super::release::Release;
 use super::segment::SegmentWriter;
 use super::{LogReader, RECORD_BYTES};
@@ -115,6 +116,7 @@ pub struct Persister {
     quiet_since_ns: u64,
     full_since_ns: Option<u64>,
     has_failed: bool,
+    gauge: Option<Gauge>,
 }
 
 impl Persister {
@@ -141,7 +143,14 @@ impl Persister {
             quiet_since_ns,
             full_since_ns: None,
             has_failed: false,
+            gauge: None,
         }
+    }
+
+    /// Has the sequencer told by `gauge` how much room there is.
+    pub fn with_gauge(mut self, gauge: Gauge) -> Persister {
+        self.gauge = Some(gauge);
+        self
     }
 
     fn turn(&mut self) -> Result<usize, JournalFault> {
@@ -154,7 +163,15 @@ impl Persister {
             self.counters.segments.set(self.segments.count());
             done += 1;
         }
+        self.tell_room();
         Ok(done)
+    }
+
+    fn tell_room(&mut self) {
+        let Some(gauge) = &mut self.gauge else { return };
+        let full_after =
+            self.full_since_ns.map(|_| self.segments.next().number - 1 + self.segments.room_records() as u64);
+        gauge.set(self.links.synced.value(), full_after);
     }
 
     /// Writes and syncs what the log has beyond the segments, as far as a group and the segment go.

@@ -5,6 +5,7 @@
 //! ends. Cold but for what it starts. A stop drains: the edge takes nothing more, the stages finish what is under
 //! way, and then each agent's end is written down, so that a replay can be held against it.
 
+pub mod alarms;
 pub mod closing;
 pub mod endpoints;
 pub mod fault;

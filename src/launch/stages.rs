@@ -12,7 +12,7 @@ use super::rebuild::{Rebuilt, rebuild};
 use super::replayed::Stores;
 use super::seams::Seams;
 use super::watched::Watched;
-use super::{counters_path, status};
+use super::{counters_path, promise, status};
 use crate::config::{Config, GatewayKnobs, Survives};
 use crate::egress::{Egress, EgressLinks, one_gateway};
 use crate::engine::book::Shard;
@@ -24,7 +24,10 @@ use crate::gateway::operator::{Operator, OperatorLinks};
 use crate::gateway::session::SessionTimes;
 use crate::gateway::shared::{Shared, SharedOptions};
 use crate::gateway::tcp::{Tcp, TcpOptions};
-use crate::journal::{Disk, Failure, LogWriter, Persister, PersisterCounters, PersisterLinks, SegmentWriter, Segments};
+use crate::journal::{
+    Disk, Failure, Lag, LogWriter, Persister, PersisterCounters, PersisterLinks, PressureCounters, SegmentWriter,
+    Segments, pressure::pressure,
+};
 use crate::matcher::Matcher;
 use crate::os::clock::Clock;
 use crate::os::udp::MulticastOut;
@@ -178,6 +181,15 @@ impl Stages {
             (Some(persister), Some(synced), Some(line))
         });
         journal_lines.extend(disk_line);
+        // Who may write when the journal runs short of room, and who tells people that the disk is behind.
+        let limits = promise::limits(&config.journal, writer.capacity_records());
+        let synced = synced_reader.as_ref().map(MarkReader::value);
+        let (pressure, gauge, intake) = pressure(limits, synced, PressureCounters::new(&mut counters));
+        let persister = persister.map(|persister| persister.with_gauge(gauge));
+        let alarm_ms = config.journal.sync_alarm_ms;
+        let lag = synced_reader
+            .clone()
+            .map(|synced| Lag::new(appended_reader.clone(), synced, seams.steady(), alarm_ms, &mut counters));
         // One owner of the mark that the gate waits for: who keeps the promise.
         let committed_reader = match (config.journal.survives, &synced_reader) {
             (Survives::PowerLoss, Some(synced)) => synced.clone(),
@@ -210,7 +222,8 @@ impl Stages {
             messages_per_second: config.gateway.throttle_per_second,
             burst: config.gateway.throttle_per_second.div_ceil(10),
         };
-        let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters);
+        let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters)
+            .with_intake(intake, limits.asked_max(market.sessions.len()));
         let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady());
         let (network, orders, network_line) = seams.network(&config.gateway)?;
         gateway.add(Box::new(Tcp::new(network, tcp_options(&config.gateway))));
@@ -241,6 +254,7 @@ impl Stages {
         // The one order of events.
         let sequencer_links = SequencerLinks {
             inputs: vec![command_out, operator_out],
+            pressure,
             outcomes: outcome_out,
             matchers: to_matchers,
             tickets: ticket_in,
@@ -343,7 +357,8 @@ impl Stages {
         let operator_links = OperatorLinks { commands: operator_in, records: echo_out, committed: committed_reader };
         let operator = Operator::open(&operator_path, market, operator_links, source, seams.steady(), stop.clone())
             .map_err(LaunchFault::system("listening on", operator_path.display()))?;
-        let cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+        let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+        cold.extend(lag.map(|lag| Box::new(lag) as Box<dyn Agent>));
 
         let huge_bytes = seams.settle();
         Ok(Stages {
