@@ -232,6 +232,7 @@ fn is_about_content(fault: &JournalFault) -> bool {
         | JournalFault::Foreign { .. }
         | JournalFault::DamagedSegment { .. }
         | JournalFault::Misplaced { .. }
+        | JournalFault::Gone { .. }
         | JournalFault::Disk { .. }
         | JournalFault::Unknown { .. } => false,
     }
