@@ -178,6 +178,9 @@ impl Stages {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
         }
         let (oms, shards) = twin.into_parts();
+        let mut awaited: Vec<SessionId> = oms.orders().map(|order| order.session).collect();
+        awaited.sort_unstable();
+        awaited.dedup();
 
         let [stop, closed, ending, empty] = std::array::from_fn(|_| StopFlag::new());
         let (mut appended, appended_reader) = mark();
@@ -236,7 +239,8 @@ impl Stages {
             burst: config.gateway.throttle_per_second.div_ceil(10),
         };
         let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters)
-            .with_intake(intake, limits.asked_max(market.sessions.len()));
+            .with_intake(intake, limits.asked_max(market.sessions.len()))
+            .with_grace(awaited, u64::from(config.gateway.grace_ms) * 1_000_000);
         let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady())
             .with_ending(ending.clone(), empty.clone());
         let (network, orders, network_line) = seams.network(&config.gateway)?;
