@@ -15,6 +15,8 @@ pub mod play;
 pub mod portfolio;
 pub mod replay;
 pub mod run;
+pub mod tune;
+pub mod tuning;
 pub mod verify;
 pub mod watch;
 
@@ -135,6 +137,8 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Report what this machine gives and withholds, with remedies.
     Doctor(doctor::Arguments),
+    /// Tune this machine: plan, apply, verify, undo; choose cores.
+    Tune(tune::Arguments),
     /// Print the example configuration.
     Config,
     /// Make a password hash for a login, from a password on standard input.
@@ -159,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::main(arguments),
         Command::Verify(arguments) => verify::main(arguments),
         Command::Doctor(arguments) => doctor::main(arguments),
+        Command::Tune(arguments) => tune::main(arguments),
         Command::Config => {
             print!("{EXAMPLE}");
             Ok(())
