@@ -3,6 +3,7 @@ SHELL := /bin/sh
 CARGO ?= cargo
 FLOW ?=
 ROUNDS ?= 10000000
+SEED ?=
 
 # Tuning: built by whoever calls, run by root where that is needed.
 BUILT = $(CARGO) build --release --locked --quiet
@@ -12,8 +13,7 @@ SELECTED = $(if $(PROFILE),--profile $(PROFILE)) $(if $(ONLY),--only $(ONLY)) $(
   $(if $(WITH),--with $(WITH)) $(if $(HOT),--hot $(HOT))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench instructions doc race fuzz oracles doctor tune-plan tune tune-verify untune \
-  tune-cores tune-measure tune-selftest tools tools-oracles
+.PHONY: help run test lint bench instructions doc race crash fuzz oracles tools tools-oracles
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,12 +44,18 @@ doc: ## the crate's documentation
 race: ## ROUNDS random commands against the slow twin (default ten million)
 	PITLANE_RACE_COMMANDS=$(ROUNDS) $(CARGO) test --locked --profile quick --test matching_race -- --nocapture
 
+crash: ROUNDS = 50
+crash: tools ## kill a running exchange ROUNDS times and hold it to its promises (default 50; SEED=number repeats one)
+	$(if $(SEED),PITLANE_CRASH_SEED=$(SEED)) PITLANE_CRASH_ROUNDS=$(ROUNDS) $(CARGO) test --locked --profile quick --test crash -- --nocapture
+
 fuzz: ## each decoder on arbitrary bytes for a minute (needs cargo-fuzz and a nightly toolchain)
 	@for target in $$(sed -n 's/^name = "\(fuzz_.*\)"/\1/p' tests/fuzz/Cargo.toml); do \
 	  $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
 
 oracles: tools-oracles ## other people's programs speak to a running exchange
 	@tests/oracles/run.sh
+
+.PHONY: doctor tune-plan tune tune-verify untune tune-cores tune-measure tune-selftest
 
 doctor: ## what this machine gives and what it withholds; changes nothing (PROFILE=latency, throughput, laptop)
 	@$(TUNER) doctor $(if $(PROFILE),--profile $(PROFILE))

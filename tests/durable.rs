@@ -10,7 +10,7 @@ use disk::{HeldDisk, on_disk, with_segments};
 use pitlane::client::operator;
 use pitlane::client::orders::{Incoming, OrderSession, Refusal};
 use pitlane::config::{Config, Survives};
-use pitlane::journal::{History, JournalFault, LogOptions, LogWriter, host_boot};
+use pitlane::journal::{History, JournalFault, LogOptions, LogWriter, SegmentWriter, Segments, SystemDisk, host_boot};
 use pitlane::launch::closing::Closing;
 use pitlane::launch::rebuild::{group, log_path};
 use pitlane::launch::{Exchange, LaunchFault};
@@ -237,6 +237,23 @@ fn segments_that_come_later_catch_up_with_the_log_that_is_there() {
     drop(run_of(&config, 1));
     let refused = refusal(&without);
     assert!(refused.contains("it begins with record 503") && refused.contains("journal.segments"), "{refused}");
+}
+
+#[test]
+fn power_lost_before_the_first_record_leaves_a_journal_that_goes_on() {
+    let Some((directory, config)) = durable(Survives::PowerLoss) else { return };
+    // As the first start leaves it that ends before its first record: a first segment, named and empty, and no log.
+    let segments = &config.journal.segments.as_ref().unwrap().directory;
+    let options = LogOptions { path: directory.path().join("gone"), bytes: LogOptions::bytes_for(1), lock: false };
+    let gone = LogWriter::create(options, group(&config.market), host_boot()).unwrap();
+    let taken = Segments::take(segments, group(&config.market), |_| {}).unwrap();
+    drop(SegmentWriter::new(taken, 1 << 20, gone.reader().link(), &mut SystemDisk::plain()).unwrap());
+    let closing = run_of(&config, 10);
+    assert_eq!(closing.number, 12);
+    verify(&config, &closing);
+    let closing = run_of(&config, 10);
+    assert_eq!(closing.number, 23);
+    verify(&config, &closing);
 }
 
 #[test]

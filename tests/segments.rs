@@ -7,6 +7,7 @@ use pitlane::journal::{
     Disk, Failure, JournalFault, LogOptions, LogWriter, Persister, PersisterCounters, PersisterLinks, RECORD_BYTES,
     SegmentOptions, SegmentWriter, Segments, SystemDisk, TailState,
 };
+use pitlane::os::clock::SteadyClock;
 use pitlane::runtime::agent::Agent;
 use pitlane::runtime::counters::Counters;
 use pitlane::runtime::link::{MarkReader, mark};
@@ -137,7 +138,14 @@ impl Site {
         let links =
             PersisterLinks { synced: mark, closed: closed.clone(), stop: stop.clone(), failure: failure.clone() };
         let mut counters = Counters::anonymous(16).unwrap();
-        let persister = Persister::new(log.reader(), segments, disk, links, PersisterCounters::new(&mut counters));
+        let persister = Persister::new(
+            log.reader(),
+            segments,
+            disk,
+            links,
+            PersisterCounters::new(&mut counters),
+            Box::new(SteadyClock),
+        );
         Rig { log, persister, synced, closed, stop, failure, counters }
     }
 

@@ -12,7 +12,7 @@ use pitlane::journal::{
     Disk, Failure, LogOptions, LogWriter, Persister, PersisterCounters, PersisterLinks, RECORD_BYTES, SegmentOptions,
     SegmentWriter, Segments, SystemDisk,
 };
-use pitlane::os::clock::monotonic_ns;
+use pitlane::os::clock::{SteadyClock, monotonic_ns};
 use pitlane::os::pages::room;
 use pitlane::runtime::counters::Counters;
 use pitlane::runtime::idle::IdleStrategy;
@@ -64,8 +64,14 @@ impl Pair {
             failure: Failure::default(),
         };
         let mut counters = Counters::anonymous(16).expect("memory");
-        let agent =
-            Persister::new(log.reader(), segments, Box::new(system), links, PersisterCounters::new(&mut counters));
+        let agent = Persister::new(
+            log.reader(),
+            segments,
+            Box::new(system),
+            links,
+            PersisterCounters::new(&mut counters),
+            Box::new(SteadyClock),
+        );
         let plan = ThreadPlan { name: "persister".into(), core: Some(core), agents: vec![Box::new(agent)] };
         let idle = IdleStrategy::Sleep(Duration::from_micros(20), Duration::from_millis(1));
         let persister = Runner::spawn(vec![plan], idle, StopFlag::new()).expect("a thread");

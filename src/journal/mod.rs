@@ -16,6 +16,8 @@
 //! - [`recovery`] decides at start what the end of a log means: clean, torn, or damaged.
 //! - [`persister`] moves the log to segments and owns the mark of what is synced; [`segment`] writes them, [`disk`] is
 //!   the seam beneath.
+//! - [`pressure`] says who may still write when log or disk run short of room or the disk falls behind; [`lag`] tells
+//!   people how far it is.
 //! - [`segments`] verifies a directory at start; [`history`] reads segments and log as one journal.
 //! - [`fault`] names what can be wrong.
 //!
@@ -26,7 +28,9 @@
 pub mod disk;
 pub mod fault;
 pub mod history;
+pub mod lag;
 pub mod persister;
+pub mod pressure;
 pub mod reader;
 pub mod recovery;
 pub mod segment;
@@ -37,7 +41,9 @@ pub mod writer;
 pub use disk::{Disk, SystemDisk};
 pub use fault::{JournalFault, LogFull};
 pub use history::History;
+pub use lag::Lag;
 pub use persister::{Failure, Persister, PersisterCounters, PersisterLinks};
+pub use pressure::{Gauge, Intake, IntakeReader, Pressure, PressureCounters, PressureLimits};
 pub use reader::LogReader;
 pub use recovery::{Tail, TailState, Torn, recover, verify};
 pub use segment::{SegmentOptions, SegmentWriter};

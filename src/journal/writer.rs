@@ -147,6 +147,11 @@ impl LogWriter {
         self.free_bytes() / RECORD_BYTES
     }
 
+    /// Records that the log can hold at once.
+    pub fn capacity_records(&self) -> usize {
+        (self.memory.len() - RECORDS_START) / RECORD_BYTES
+    }
+
     /// Records in the log.
     #[inline]
     pub fn records(&self) -> u64 {

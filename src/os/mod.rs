@@ -4,6 +4,7 @@ pub mod clock;
 pub mod crc;
 pub mod ethtool;
 pub mod file_ring;
+pub mod lost_memory;
 pub mod mapped;
 pub mod pages;
 pub mod prefetch;

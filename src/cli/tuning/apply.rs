@@ -185,10 +185,12 @@ fn make(tree: &dyn Tree, change: &Change) -> Outcome {
 fn reason(error: &io::Error) -> String {
     let hint = match error.raw_os_error() {
         Some(libc::EACCES | libc::EPERM) if unix::own_uid() != 0 => "run as root",
-        Some(libc::EACCES | libc::EPERM) => "even root may not: a container, or a locked-down kernel",
+        Some(libc::EACCES | libc::EPERM) => {
+            "not even root may: its driver keeps it (a managed interrupt), or a container does"
+        }
         Some(libc::EROFS) => "read-only here: a container",
         Some(libc::EINVAL) => "this kernel does not take that value here",
-        Some(libc::EIO) => "the driver keeps it to itself (a managed interrupt)",
+        Some(libc::EIO) => "its driver keeps it (a managed interrupt)",
         Some(libc::EBUSY) => "in use: stop what runs there first",
         Some(libc::ENODEV | libc::EOPNOTSUPP | libc::ENXIO) => "this device has no such setting",
         Some(libc::ENOSPC) => "no room for it: the kernel could not hold so much",

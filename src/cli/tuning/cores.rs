@@ -148,7 +148,7 @@ fn sharing(agents: &[String], threads: &[(usize, Vec<String>)]) -> Option<String
 impl Choice {
     /// The `[threads]` section of a configuration.
     pub fn toml(&self) -> String {
-        let mut text = String::from("[threads]\nplacement = \"map\"\nidle = \"auto\"\n");
+        let mut text = String::from("[threads]\nplacement = \"map\"\nidle = \"auto\"\nawake = true\n");
         for (core, agents) in &self.threads {
             let names: Vec<String> = agents.iter().map(|name| format!("\"{name}\"")).collect();
             let _infallible = write!(text, "\n[[threads.map]]\ncore = {core}\nagents = [{}]\n", names.join(", "));

@@ -69,14 +69,15 @@ fn failed(what: &str) -> impl Fn(io::Error) -> Failure + '_ {
 }
 
 impl Rig {
-    /// On this machine's hot cores, small enough to be started in a moment.
+    /// On this machine's hot cores, small enough to be started in a moment; it asks for no wakeful cores, so that what
+    /// is measured is the settings'.
     pub fn new(machine: &Machine, trips: usize) -> Rig {
         let small = EXAMPLE
             .replace("orders_max = 1_048_576", "orders_max = 65_536")
             .replace("log_mebibytes = 512", "log_mebibytes = 64")
             .replace("stream_mebibytes = 64", "stream_mebibytes = 16")
             .replace("store_mebibytes = 256", "store_mebibytes = 16");
-        let config = with_threads(&small, &machine.choice.toml());
+        let config = with_threads(&small, &machine.choice.toml().replace("awake = true", "awake = false"));
         let gateway = machine.choice.threads.iter().find(|(_, agents)| agents.iter().any(|name| name == "gateway"));
         let hot = gateway.map_or(machine.choice.hot[0], |(core, _)| *core);
         Rig { config, hot, client: machine.choice.system[0], trips }

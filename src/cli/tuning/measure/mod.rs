@@ -125,6 +125,9 @@ fn given_back(tree: &dyn Tree, store: &Store) -> Result<(), Failure> {
     }
 }
 
+/// One of the percentiles.
+type Figure = fn(&Percentiles) -> u64;
+
 /// Medians over the runs of one side, maxima over all.
 struct Side {
     all: Percentiles,
@@ -141,7 +144,7 @@ impl Runs {
     }
 
     /// By how much a figure moves, when every pair agrees on the direction.
-    fn moved(&self, contestant: usize, of: fn(&Percentiles) -> u64) -> Option<f64> {
+    fn moved(&self, contestant: usize, of: Figure) -> Option<f64> {
         let figure = |sample: &Sample| of(&sample.latencies[contestant].percentiles()).max(1) as f64;
         let mut quotients: Vec<f64> = self.pairs.iter().map(|[without, with]| figure(with) / figure(without)).collect();
         let agree =
@@ -151,8 +154,7 @@ impl Runs {
     }
 
     fn said(&self, contestant: usize) -> String {
-        let figures: [(&str, fn(&Percentiles) -> u64); 3] =
-            [("p50", |p| p.p50), ("p99", |p| p.p99), ("p99.9", |p| p.p99_9)];
+        let figures: [(&str, Figure); 3] = [("p50", |p| p.p50), ("p99", |p| p.p99), ("p99.9", |p| p.p99_9)];
         let moved = figures.iter().filter_map(|(name, of)| Some((name, self.moved(contestant, *of)?)));
         let told: Vec<String> = moved.map(|(name, by)| format!("{name} {:+.0} %", (by - 1.0) * 100.0)).collect();
         if told.is_empty() { "within its own spread".to_owned() } else { told.join(", ") }
