@@ -50,7 +50,7 @@ struct Pair {
 impl Pair {
     fn open(Places { memory, disk, core }: Places<'_>, records: usize) -> Pair {
         let options = LogOptions { path: memory.join("log"), bytes: LogOptions::bytes_for(records), lock: false };
-        let log = LogWriter::create(options, 1, 1).expect("a log");
+        let mut log = LogWriter::create(options, 1, 1).expect("a log");
         let mut system = SystemDisk::new();
         let segments = Segments::take(&disk.join("segments"), 1, |_| {}).expect("an empty directory");
         // One for all, so that no segment is made while it is measured.
@@ -59,6 +59,7 @@ impl Pair {
         let (mark, synced) = mark();
         let links = PersisterLinks {
             synced: mark,
+            room: log.release(),
             closed: StopFlag::new(),
             stop: StopFlag::new(),
             failure: Failure::default(),

@@ -6,8 +6,11 @@
 //! and not the queue longer. Between groups it makes the next segment, a chunk of zeros at a time. A turn is bounded
 //! by [`GROUP_RECORDS_MAX`] and a chunk.
 //!
-//! With `survives = "power-loss"` its mark is the commit mark. When the disk is slow the gate fills, then the links,
-//! then the gateways leave their sockets unread; nothing is dropped and nobody waits here.
+//! What is synced may leave the log: the persister clears it and gives the room back. So the log is bounded by its size and
+//! not by the day: it holds what the disk does not have yet.
+//!
+//! With `survives = "power-loss"` its mark is the commit mark. When the disk is slow the gate fills (with the other
+//! promise the log), then the links, then the gateways leave their sockets unread; nothing is dropped, nobody waits here.
 //!
 //! The first write or sync that fails is the last: the intake is closed, the fault is kept for the exit, and nothing is
 //! tried again, because a sync that succeeds after one that failed says nothing about what the first had to write. A
@@ -18,6 +21,7 @@
 use super::disk::Disk;
 use super::fault::JournalFault;
 use super::pressure::Gauge;
+use super::release::Release;
 use super::segment::SegmentWriter;
 use super::{LogReader, RECORD_BYTES};
 use crate::os::clock::Clock;
@@ -91,6 +95,8 @@ impl Failure {
 pub struct PersisterLinks {
     /// Highest number that survives a loss of power.
     pub synced: MarkWriter,
+    /// Gives the log's room back.
+    pub room: Release,
     /// Closes the intake.
     pub closed: StopFlag,
     /// Ends the process.
@@ -119,11 +125,12 @@ impl Persister {
         log: LogReader,
         segments: SegmentWriter,
         disk: Box<dyn Disk>,
-        links: PersisterLinks,
+        mut links: PersisterLinks,
         counters: PersisterCounters,
         mut clock: Box<dyn Clock + Send>,
     ) -> Persister {
         assert!(log.link() == segments.next(), "the persister begins where the segments end");
+        links.room.release(segments.next());
         counters.segments.set(segments.count());
         let quiet_since_ns = clock.now();
         Persister {
@@ -170,16 +177,20 @@ impl Persister {
     /// Writes and syncs what the log has beyond the segments, as far as a group and the segment go.
     fn move_group(&mut self) -> Result<usize, JournalFault> {
         let began = self.log.tail();
+        // Up to the ring's end: what follows is at its beginning and goes with the next group.
+        let most = GROUP_RECORDS_MAX.min(self.segments.free_records()).min(self.log.in_a_stretch());
         let mut records = 0;
-        while records < GROUP_RECORDS_MAX.min(self.segments.free_records()) && self.log.next_view()?.is_some() {
+        while records < most && self.log.next_view()?.is_some() {
             records += 1;
         }
         if records == 0 {
             return self.rest();
         }
-        let bytes = self.log.bytes(began..self.log.tail());
+        let bytes = self.log.bytes_since(began, records);
         self.segments.append(bytes, self.log.link(), &mut *self.disk)?;
         self.links.synced.set(self.log.number_next() - 1);
+        // After the mark that acknowledgements wait for.
+        self.links.room.release(self.log.link());
         self.counters.records.add(records as u64);
         self.counters.groups.add(1);
         self.quiet_since_ns = self.clock.now();

@@ -150,12 +150,16 @@ impl Stages {
         let cache = DepthCache::create(&depth_path, market, rooms.cache_levels)
             .map_err(LaunchFault::system("creating the depth cache", depth_path.display()))?;
         let mut stores = Stores::new(config, FeedStream::new(market, config.feed.store_bytes, Some(cache)));
-        let Rebuilt { twin, writer, last, found, notes: found_notes, segments, engine_bytes } =
+        let Rebuilt { twin, mut writer, last, found, notes: found_notes, segments, engine_bytes } =
             rebuild(config, seams.boot(), &mut stores)?;
         notes.extend(found_notes);
         stores.check()?;
         let Stores { streams, feed, .. } = stores;
-        let mut journal_lines = vec![format!("journal    {found}, room for {} more in the log", writer.free_records())];
+        let room = match &segments {
+            Some(_) => format!("the log goes round in {} records", writer.capacity_records()),
+            None => format!("room for {} more in the log", writer.free_records()),
+        };
+        let mut journal_lines = vec![format!("journal    {found}, {room}")];
         journal_lines.extend(promise_lines);
         if !writer.is_locked() {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
@@ -170,7 +174,7 @@ impl Stages {
         let failure = Failure::default();
         let persisted = segments.map(|segments| {
             let ends = (closed.clone(), stop.clone(), failure.clone());
-            persister(config, segments, &writer, last.0, (disk, Box::new(seams.steady())), ends, &mut counters)
+            persister(config, segments, &mut writer, last.0, (disk, Box::new(seams.steady())), ends, &mut counters)
         });
         let (persister, synced_reader, disk_line) = persisted.transpose()?.map_or((None, None, None), |made| {
             let (persister, synced, line) = made;
@@ -397,7 +401,7 @@ const NO_SEGMENTS: &str = "survives = \"power-loss\" takes journal.segments, a d
 fn persister(
     config: &Config,
     segments: Segments,
-    writer: &LogWriter,
+    writer: &mut LogWriter,
     last: Number,
     (mut disk, clock): (Box<dyn Disk>, Box<dyn Clock + Send>),
     (closed, stop, failure): (StopFlag, StopFlag, Failure),
@@ -411,7 +415,7 @@ fn persister(
     let (mut synced, synced_reader) = mark();
     synced.set(segments.next().number - 1);
     let log = writer.reader_from(segments.next());
-    let links = PersisterLinks { synced, closed, stop, failure };
+    let links = PersisterLinks { synced, room: writer.release(), closed, stop, failure };
     let line = format!("segments   {}, {how}; {behind} records were only in the log", segments.count());
     let mut persister = Persister::new(log, segments, disk, links, PersisterCounters::new(counters), clock);
     if config.journal.survives == Survives::PowerLoss {

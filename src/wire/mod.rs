@@ -9,10 +9,12 @@
 pub mod depth;
 mod field;
 pub mod itch;
+pub mod log_mark;
 pub mod mold;
 pub mod ouch;
 pub mod record;
 pub mod segment;
+pub mod snapshot;
 pub mod soup;
 
 pub use field::U48;

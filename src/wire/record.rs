@@ -23,8 +23,8 @@ pub const RECORD_VERSION: u16 = 1;
 pub const KIND_COMMAND: u16 = 1;
 /// Where the first record of a log file starts: one page is the file header's.
 pub const RECORDS_START: usize = 4096;
-/// Version of the file layout that we write and read.
-pub const LOG_VERSION: u32 = 1;
+/// Version of the file layout that we write and read: a ring, with marks in its first page ([`super::log_mark`]).
+pub const LOG_VERSION: u32 = 2;
 /// First bytes of a log file.
 pub const LOG_MAGIC: [u8; 8] = *b"PITLOG\r\n";
 
