@@ -199,7 +199,7 @@ fn orders_of_a_session_that_comes_back_after_a_crash_in_time_stay() {
     let order = rest(&mut session);
     venue.kill();
     let venue = site.start();
-    assert!(matches!(session.wait(PATIENCE), Err(_)), "its connection is gone");
+    wait_until("its connection is gone", || session.poll().is_err());
     session.reconnect().unwrap();
     session.cancel(Channel::NONE, order, Quantity(0)).unwrap();
     assert_eq!(canceled(&mut session, order), (10, b'U'));

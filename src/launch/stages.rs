@@ -181,6 +181,13 @@ impl Stages {
         let mut awaited: Vec<SessionId> = oms.orders().map(|order| order.session).collect();
         awaited.sort_unstable();
         awaited.dedup();
+        if !awaited.is_empty() && config.gateway.grace_ms > 0 {
+            notes.push(format!(
+                "{} login(s) have open orders; those with cancel_on_disconnect lose them in {} ms unless they come back",
+                awaited.len(),
+                config.gateway.grace_ms
+            ));
+        }
 
         let [stop, closed, ending, empty] = std::array::from_fn(|_| StopFlag::new());
         let (mut appended, appended_reader) = mark();
