@@ -27,7 +27,7 @@ pub mod watched;
 pub use fault::LaunchFault;
 
 use crate::config::{Config, Survives};
-use crate::journal::{Disk, Failure, Persister, SystemDisk};
+use crate::journal::{Disk, Failure, Persister, SystemDisk, clean};
 use crate::os::{affinity, signal};
 use crate::runtime::idle::IdleStrategy;
 use crate::runtime::link::MarkReader;
@@ -47,6 +47,8 @@ use std::time::{Duration, Instant};
 const WATCH_PERIOD: Duration = Duration::from_millis(20);
 /// How long a stop waits for what is under way; a stage that has not finished by then has failed.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long a stop waits for clients to close after it has sent them the end of their session.
+const ENDING_MAX: Duration = Duration::from_secs(1);
 /// Pause of the cold agents (logins, operator) between two looks, while there is work and when there has been none.
 const COLD_PAUSE: Duration = Duration::from_micros(500);
 const COLD_PAUSE_MAX: Duration = Duration::from_millis(20);
@@ -68,6 +70,9 @@ pub struct Exchange {
     stop: StopFlag,
     /// Ends the intake: gateways take no more input.
     closed: StopFlag,
+    /// Ends the sessions, and whether nobody is connected any more.
+    ending: StopFlag,
+    empty: StopFlag,
     appended: MarkReader,
     delivered: MarkReader,
     ends: Arc<Ends>,
@@ -101,8 +106,9 @@ impl Exchange {
         Closing::forget(directory)
             .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
-        let Stages { hot, cold, persister, shadow, cause, stop, closed, appended, .. } = stages;
-        let Stages { failure, delivered, ends, endpoints, .. } = stages;
+        clean::forget(rebuild::mark_home(&config))?;
+        let Stages { hot, cold, persister, shadow, cause, stop, closed, ending, empty, .. } = stages;
+        let Stages { appended, failure, delivered, ends, endpoints, .. } = stages;
         // First, so that the disk is ready by the time orders come.
         let persister = persister.map(|agent| persist(agent, config.journal.survives)).transpose()?;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
@@ -121,6 +127,8 @@ impl Exchange {
             cause,
             stop,
             closed,
+            ending,
+            empty,
             appended,
             delivered,
             ends,
@@ -158,16 +166,37 @@ impl Exchange {
         self.close()
     }
 
-    /// Stops in reverse: intake, then what is under way, then the threads; writes down how it ended.
+    /// Stops in reverse: intake, then what is under way, then the sessions, then the threads; writes down how it ended, and
+    /// marks the journal when all of it is in its place.
     ///
     /// # Errors
     /// As [`Exchange::run`].
     pub fn close(self) -> Result<Closing, LaunchFault> {
         let Exchange {
-            hot, cold, persister, shadow, failure, cause, closed, appended, delivered, ends, config, ..
+            hot,
+            cold,
+            persister,
+            shadow,
+            failure,
+            cause,
+            closed,
+            ending,
+            empty,
+            appended,
+            delivered,
+            ends,
+            config,
+            ..
         } = self;
         closed.request();
         let drained = drain(&hot, &failure, &appended, &delivered);
+        if drained.is_ok() && !failure.happened() {
+            ending.request();
+            let began = Instant::now();
+            while !empty.is_requested() && !hot.stop_flag().is_requested() && began.elapsed() < ENDING_MAX {
+                std::thread::sleep(WATCH_PERIOD / 10);
+            }
+        }
         hot.stop_flag().request();
         hot.join().map_err(thread_fault)?;
         // After the last append: it moves what is left, and says in a mark that all is synced.
@@ -196,6 +225,8 @@ impl Exchange {
         drained?;
         let closing = ends.closing(Number(appended.value()), &config.market);
         closing.write(&config.directory).map_err(LaunchFault::system("writing", "closing.json"))?;
+        let end = ends.journal_end().expect("the sequencer has stopped");
+        clean::write(rebuild::mark_home(&config), rebuild::group(&config.market), end)?;
         Ok(closing)
     }
 }
