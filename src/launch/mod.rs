@@ -26,7 +26,7 @@ pub mod watched;
 
 pub use fault::LaunchFault;
 
-use crate::config::{Config, Survives};
+use crate::config::{Config, Placement, Survives};
 use crate::journal::{Disk, Failure, Persister, SystemDisk, clean};
 use crate::os::{affinity, signal};
 use crate::runtime::idle::IdleStrategy;
@@ -99,7 +99,7 @@ impl Exchange {
         let directory = &config.directory;
         std::fs::create_dir_all(directory)
             .map_err(LaunchFault::system("creating the directory", directory.display()))?;
-        let allowed = affinity::allowed().map_err(LaunchFault::system("reading the cores", "this process may use"))?;
+        let allowed = cores(&config).map_err(LaunchFault::system("reading the cores", "this process may use"))?;
         let names = stages::hot_names(config.market.matchers);
         let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
         let stages = Stages::build(&config, &plan, SystemSeams::on(disk))?;
@@ -110,12 +110,13 @@ impl Exchange {
         let Stages { hot, cold, persister, shadow, cause, stop, closed, ending, empty, .. } = stages;
         let Stages { appended, failure, delivered, ends, endpoints, .. } = stages;
         // First, so that the disk is ready by the time orders come.
-        let persister = persister.map(|agent| persist(agent, config.journal.survives)).transpose()?;
+        let persister = persister.map(|agent| aside(&config, &plan, || persist(agent, config.journal.survives)));
+        let persister = persister.transpose()?;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
         let cold = vec![ThreadPlan { name: "cold".into(), core: None, agents: cold }];
-        let cold = Runner::spawn(cold, IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX), StopFlag::new())
-            .map_err(thread_fault)?;
-        let shadow = shadow.map(follow).transpose()?;
+        let idle = IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX);
+        let cold = aside(&config, &plan, || Runner::spawn(cold, idle, StopFlag::new())).map_err(thread_fault)?;
+        let shadow = shadow.map(|agent| aside(&config, &plan, || follow(agent))).transpose()?;
         announcement.extend(hot.placements().iter().map(|placement| format!("thread     {placement}")));
         endpoints.write(directory).map_err(LaunchFault::system("writing the endpoints into", directory.display()))?;
         Ok(Exchange {
@@ -229,6 +230,31 @@ impl Exchange {
         clean::write(rebuild::mark_home(&config), rebuild::group(&config.market), end)?;
         Ok(closing)
     }
+}
+
+/// The cores there are for a plan: where the configuration names cores, isolated ones count too.
+fn cores(config: &Config) -> std::io::Result<Vec<usize>> {
+    match (&config.threads.placement, config.threads.shared_core) {
+        (Placement::Map(_), _) | (_, Some(_)) => affinity::reachable(),
+        _ => affinity::allowed(),
+    }
+}
+
+/// Starts cold threads where they are in nobody's way: a map says which cores are the hot threads', so that all else
+/// keeps off them. A thread has its cores from the one that made it, hence one is made for that.
+fn aside<T: Send>(config: &Config, plan: &Plan, start: impl FnOnce() -> T + Send) -> T {
+    let hot: Vec<usize> = match config.threads.placement {
+        Placement::Map(_) => plan.threads.iter().filter_map(|thread| thread.core).collect(),
+        Placement::Auto | Placement::Shared | Placement::Dedicated => return start(),
+    };
+    std::thread::scope(|scope| {
+        let started = scope.spawn(|| {
+            // Refused, they start where they may.
+            let _cores = affinity::keep_off(&hot);
+            start()
+        });
+        started.join().expect("starting a thread does not panic")
+    })
 }
 
 /// Waits until the last record's outputs have left egress and nothing new has come for a while. Behind a disk that has
