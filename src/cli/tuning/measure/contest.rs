@@ -37,8 +37,8 @@ const TCP_SHARE: usize = 4;
 /// An order as it travels, and by how much its answer is longer: Enter Order and Accepted of OUCH 5.0.
 const ORDER_BYTES: usize = 50;
 const LONGER_BYTES: usize = 17;
-/// Without an answer for so long a run is over.
-const SILENCE_NS: u64 = 5_000_000_000;
+/// Without an answer for so long a run is over: others may compute on these cores.
+const SILENCE_NS: u64 = 60_000_000_000;
 /// Turns between two looks whether the parent is still there.
 const TURNS_PER_LOOK: u32 = 1 << 20;
 
@@ -83,17 +83,18 @@ impl Rig {
         Rig { config, hot, client: machine.choice.system[0], trips }
     }
 
-    /// One run, from start to end, on a thread of its own that is pinned.
+    /// One run, from start to end, on a thread of its own that is pinned; `awake`: the exchange keeps cores from sleeping.
     ///
     /// # Errors
     /// Something does not start, answer or stop.
-    pub fn run(&self) -> Result<Sample, Failure> {
+    pub fn run(&self, awake: bool) -> Result<Sample, Failure> {
         // Children first, from here: they would inherit the client's core.
         let ring = Floor::start_longer(self.echo()?, LONGER_BYTES).map_err(failed("starting the ring's echo"))?;
         signal::halt(ring.echo_id()).map_err(failed("halting the ring's echo"))?;
         let echo = Echo::start(self.echo()?).map_err(failed("starting the TCP echo"))?;
         signal::halt(echo.process.id()).map_err(failed("halting the TCP echo"))?;
-        let exchange = Exchange::start_heard(None, Some(&self.config), &mut |_| {})?;
+        let config = self.config.replace("awake = false", if awake { "awake = true" } else { "awake = false" });
+        let exchange = Exchange::start_heard(None, Some(&config), &mut |_| {})?;
         let session = |user: &str, address| {
             let options = OrderOptions { unanswered_max: 0, ..OrderOptions::new(address, user, "SECRET") };
             OrderSession::connect(options).map_err(|fault| Failure::Fault(format!("logging in {user}: {fault}")))
