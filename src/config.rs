@@ -105,6 +105,8 @@ pub struct Threads {
     pub shared_core: Option<usize>,
     /// Whether an idle thread gives way: `None` decides by the topology.
     pub yields: Option<bool>,
+    /// Whether idle cores are asked not to sleep while the exchange runs.
+    pub awake: bool,
 }
 
 /// What a commit waits for.
@@ -491,6 +493,7 @@ fn read_threads(root: &Section<'_, '_>) -> Threads {
     let placement = section.word("placement", &words, 0);
     let shared_core = section.integer_or_absent("shared_core", 0..=1_023).map(|n| n as usize);
     let yields = section.word("idle", &[("auto", None), ("spin", Some(false)), ("yield", Some(true))], None);
+    let awake = section.switch("awake", true);
     let mut map = Vec::new();
     for entry in section.sections("map") {
         let core = entry.integer("core", 0..=1_023, 0) as usize;
@@ -514,7 +517,7 @@ fn read_threads(root: &Section<'_, '_>) -> Threads {
         2 => Placement::Dedicated,
         _ => Placement::Map(map),
     };
-    Threads { placement, shared_core, yields }
+    Threads { placement, shared_core, yields, awake }
 }
 
 fn read_journal(root: &Section<'_, '_>) -> JournalKnobs {

@@ -16,6 +16,8 @@ pub mod portfolio;
 pub mod replay;
 pub mod run;
 pub mod snapshot;
+pub mod tune;
+pub mod tuning;
 pub mod verify;
 pub mod watch;
 
@@ -143,6 +145,8 @@ pub enum Command {
     Snapshot(snapshot::Arguments),
     /// Report what this machine gives and withholds, with remedies.
     Doctor(doctor::Arguments),
+    /// Tune this machine: plan, apply, verify, undo; choose cores.
+    Tune(tune::Arguments),
     /// Print the example configuration.
     Config,
     /// Make a password hash for a login, from a password on standard input.
@@ -173,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => verify::main(arguments),
         Command::Snapshot(arguments) => snapshot::main(arguments),
         Command::Doctor(arguments) => doctor::main(arguments),
+        Command::Tune(arguments) => tune::main(arguments),
         Command::Config => {
             print!("{EXAMPLE}");
             Ok(())

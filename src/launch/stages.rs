@@ -8,7 +8,7 @@ use super::LaunchFault;
 use super::closing::Closing;
 use super::endpoints::Endpoints;
 use super::placement::Plan;
-use super::rebuild::{Rebuilt, rebuild};
+use super::rebuild::{Rebuilt, group, mark_home, rebuild};
 use super::replayed::Stores;
 use super::seams::Seams;
 use super::watched::Watched;
@@ -25,8 +25,8 @@ use crate::gateway::session::SessionTimes;
 use crate::gateway::shared::{Shared, SharedOptions};
 use crate::gateway::tcp::{Tcp, TcpOptions};
 use crate::journal::{
-    Disk, Failure, Lag, LogWriter, Persister, PersisterCounters, PersisterLinks, PressureCounters, SegmentWriter,
-    Segments, pressure::pressure,
+    Disk, Failure, Lag, Link, LogWriter, Persister, PersisterCounters, PersisterLinks, PressureCounters, SegmentWriter,
+    Segments, clean, pressure::pressure,
 };
 use crate::matcher::Matcher;
 use crate::os::clock::Clock;
@@ -56,6 +56,10 @@ pub struct Stages {
     pub stop: StopFlag,
     /// The intake ends.
     pub closed: StopFlag,
+    /// Sessions and feed are to be told that the run ends.
+    pub ending: StopFlag,
+    /// They were, and nobody is connected any more.
+    pub empty: StopFlag,
     /// Highest record in the log.
     pub appended: MarkReader,
     /// Why the persister ended, if it did.
@@ -85,6 +89,8 @@ pub struct Ends(Mutex<Parts>);
 #[derive(Default, Clone)]
 struct Parts {
     oms: u64,
+    /// Where the journal ends.
+    end: Option<Link>,
     shards: Vec<u64>,
     streams: Vec<(u64, u64)>,
     feed: (u64, u64),
@@ -111,6 +117,11 @@ impl Ends {
             (0, facts) => text(facts, "feed.store_mebibytes"),
             (reports, _) => text(reports, "gateway.stream_mebibytes"),
         }
+    }
+
+    /// Where the journal ends; `None` before the sequencer has stopped.
+    pub fn journal_end(&self) -> Option<Link> {
+        self.0.lock().expect("no agent panics while it writes its end").end
     }
 
     /// The end of the run after `number`.
@@ -153,6 +164,7 @@ impl Stages {
         let Rebuilt { twin, mut writer, last, found, notes: found_notes, segments, engine_bytes } =
             rebuild(config, seams.boot(), &mut stores)?;
         notes.extend(found_notes);
+        let last_stop = clean::check(mark_home(config), group(market), writer.link())?;
         stores.check()?;
         let Stores { streams, feed, .. } = stores;
         let room = match &segments {
@@ -161,12 +173,13 @@ impl Stages {
         };
         let mut journal_lines = vec![format!("journal    {found}, {room}")];
         journal_lines.extend(promise_lines);
+        journal_lines.extend(promise::words_of(last_stop, last.0));
         if !writer.is_locked() {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
         }
         let (oms, shards) = twin.into_parts();
 
-        let (stop, closed) = (StopFlag::new(), StopFlag::new());
+        let [stop, closed, ending, empty] = std::array::from_fn(|_| StopFlag::new());
         let (mut appended, appended_reader) = mark();
         let (mut delivered, delivered_reader) = mark();
         appended.set(last.0.0);
@@ -224,7 +237,8 @@ impl Stages {
         };
         let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters)
             .with_intake(intake, limits.asked_max(market.sessions.len()));
-        let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady());
+        let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady())
+            .with_ending(ending.clone(), empty.clone());
         let (network, orders, network_line) = seams.network(&config.gateway)?;
         gateway.add(Box::new(Tcp::new(network, tcp_options(&config.gateway))));
         let shared_path = config.gateway.shared_memory.then(|| config.directory.join("orders.sock"));
@@ -254,6 +268,7 @@ impl Stages {
         // The one order of events.
         let sequencer_links = SequencerLinks {
             inputs: vec![command_out, operator_out],
+            gateways: 1,
             pressure,
             outcomes: outcome_out,
             matchers: to_matchers,
@@ -270,8 +285,8 @@ impl Stages {
         let sequencer = Sequencer::new(oms, writer, seams.time(), last, market, sequencer_links, sequencer_counters);
         let noted = Arc::clone(&ends);
         hot.push(Box::new(Watched::new(sequencer, move |sequencer: &Sequencer<S::Time>| {
-            let digest = sequencer.oms().digest();
-            noted.note(|parts| parts.oms = digest);
+            let (digest, end) = (sequencer.oms().digest(), sequencer.end());
+            noted.note(|parts| (parts.oms, parts.end) = (digest, Some(end)));
         })));
 
         // Matching.
@@ -313,7 +328,8 @@ impl Stages {
         };
         let ports =
             seams.feed(&options).map_err(LaunchFault::system("opening the feed's sockets for", config.feed.group))?;
-        let publisher = Publisher::new(feed, &options, ports, seams.steady(), public_out, &mut counters);
+        let publisher = Publisher::new(feed, &options, ports, seams.steady(), public_out, &mut counters)
+            .with_ending(ending.clone());
         let rerequest =
             publisher.request_address().map_err(LaunchFault::system("asking for the address of", "re-requests"))?;
         let noted = Arc::clone(&ends);
@@ -367,6 +383,8 @@ impl Stages {
             persister,
             stop,
             closed,
+            ending,
+            empty,
             appended: appended_reader,
             failure,
             delivered: delivered_reader,

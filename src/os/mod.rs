@@ -2,6 +2,7 @@
 pub mod affinity;
 pub mod clock;
 pub mod crc;
+pub mod ethtool;
 pub mod file_ring;
 pub mod lost_memory;
 pub mod mapped;
@@ -10,6 +11,7 @@ pub mod prefetch;
 pub mod quiet;
 pub mod signal;
 pub mod socket;
+pub mod timesync;
 pub mod udp;
 pub mod unix;
 pub mod uring;
