@@ -96,13 +96,12 @@ pub fn run(memory: &Path, core: usize, slices: usize) {
     let kind = room(disk.path()).expect("a file system").kind;
     println!("\nsegments on {kind}; slices of {SLICE:?}; the disk's thread on core {core}");
     let places = Places { memory, disk: disk.path(), core };
-    for way in [SystemDisk::new, SystemDisk::plain] {
-        commits(places, way, slices);
-    }
+    commits(places, ("as an exchange does it", SystemDisk::new), slices);
+    commits(places, ("without io_uring", SystemDisk::plain), slices);
     appends(places, slices);
 }
 
-fn commits(places: Places<'_>, way: fn() -> SystemDisk, slices: usize) {
+fn commits(places: Places<'_>, (name, way): (&str, fn() -> SystemDisk), slices: usize) {
     let (mut single, mut grouped, mut groups, mut ratios) = (0.0, 0.0, 0, Vec::new());
     // A slice of each warms up what the file system keeps of new files.
     for slice in 0..=slices {
@@ -116,7 +115,7 @@ fn commits(places: Places<'_>, way: fn() -> SystemDisk, slices: usize) {
     let (single, grouped) = (single / slices as f64, grouped / slices as f64);
     ratios.sort_by(f64::total_cmp);
     let (low, median, high) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
-    println!("by {}", way().describe());
+    println!("{name}: {}", way().describe());
     println!("one record a fdatasync        {single:>12.0} records/s");
     println!("power-loss, {IN_FLIGHT} in flight     {grouped:>12.0} records/s, {} groups", groups / slices as u64);
     println!("ratio, median of slices       {median:>12.0}   ({low:.0} to {high:.0}; target: at least 200)");

@@ -11,6 +11,7 @@ pub mod closing;
 pub mod derived;
 pub mod endpoints;
 pub mod fault;
+pub mod following;
 pub mod placement;
 pub mod promise;
 pub mod rebuild;
@@ -34,6 +35,7 @@ use crate::runtime::runner::{Runner, StopFlag, ThreadPlan};
 use crate::types::Number;
 use closing::Closing;
 use endpoints::Endpoints;
+use following::{Cause, Following};
 use placement::Plan;
 use seams::SystemSeams;
 use stages::{Ends, Stages};
@@ -59,8 +61,11 @@ pub struct Exchange {
     hot: Runner,
     cold: Runner,
     persister: Option<Runner>,
+    shadow: Option<Runner>,
     /// Why the persister ended, if it did.
     failure: Failure,
+    /// Why the shadow ended the run, if it did.
+    cause: Cause,
     /// Ends the run; the operator's stop and signals raise it.
     stop: StopFlag,
     /// Ends the intake: gateways take no more input.
@@ -102,21 +107,8 @@ impl Exchange {
             .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
         clean::forget(rebuild::mark_home(&config))?;
-        let Stages {
-            hot,
-            cold,
-            persister,
-            stop,
-            closed,
-            ending,
-            empty,
-            appended,
-            failure,
-            delivered,
-            ends,
-            endpoints,
-            ..
-        } = stages;
+        let Stages { hot, cold, persister, shadow, cause, stop, closed, ending, empty, .. } = stages;
+        let Stages { appended, failure, delivered, ends, endpoints, .. } = stages;
         // A core of its own where one is left; behind a map it keeps off the hot ones like all else.
         let spare = plan.spare(&allowed).filter(|_| !matches!(config.threads.placement, Placement::Map(_)));
         // First, so that the disk is ready by the time orders come.
@@ -126,13 +118,16 @@ impl Exchange {
         let cold = vec![ThreadPlan { name: "cold".into(), core: None, agents: cold }];
         let idle = IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX);
         let cold = aside(&config, &plan, || Runner::spawn(cold, idle, StopFlag::new())).map_err(thread_fault)?;
+        let shadow = shadow.map(|agent| aside(&config, &plan, || follow(agent))).transpose()?;
         announcement.extend(hot.placements().iter().map(|placement| format!("thread     {placement}")));
         endpoints.write(directory).map_err(LaunchFault::system("writing the endpoints into", directory.display()))?;
         Ok(Exchange {
             hot,
             cold,
             persister,
+            shadow,
             failure,
+            cause,
             stop,
             closed,
             ending,
@@ -181,7 +176,20 @@ impl Exchange {
     /// As [`Exchange::run`].
     pub fn close(self) -> Result<Closing, LaunchFault> {
         let Exchange {
-            hot, cold, persister, failure, closed, ending, empty, appended, delivered, ends, config, ..
+            hot,
+            cold,
+            persister,
+            shadow,
+            failure,
+            cause,
+            closed,
+            ending,
+            empty,
+            appended,
+            delivered,
+            ends,
+            config,
+            ..
         } = self;
         closed.request();
         let drained = drain(&hot, &failure, &appended, &delivered);
@@ -199,9 +207,17 @@ impl Exchange {
             persister.stop_flag().request();
             persister.join().map_err(thread_fault)?;
         }
+        // After the last sync: it takes a last snapshot, if that is worth one.
+        if let Some(shadow) = shadow {
+            shadow.stop_flag().request();
+            shadow.join().map_err(thread_fault)?;
+        }
         cold.stop_flag().request();
         cold.join().map_err(thread_fault)?;
         Endpoints::remove(&config.directory);
+        if let Some(fault) = cause.take() {
+            return Err(fault);
+        }
         // The narrower cause first: a failed disk or a full store also keeps the stages from draining.
         if let Some(fault) = failure.take() {
             return Err(LaunchFault::Journal(fault));
@@ -280,6 +296,12 @@ fn persist(agent: Persister, survives: Survives, core: Option<usize>) -> Result<
     };
     let plan = ThreadPlan { name: "persister".into(), core, agents: vec![Box::new(agent)] };
     Runner::spawn(vec![plan], idle, StopFlag::new()).map_err(thread_fault)
+}
+
+/// The thread of the shadow. Its owner never waits for it, so that it looks as seldom as the other cold ones.
+fn follow(agent: Following) -> Result<Runner, LaunchFault> {
+    let plan = ThreadPlan { name: "shadow".into(), core: None, agents: vec![Box::new(agent)] };
+    Runner::spawn(vec![plan], IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX), StopFlag::new()).map_err(thread_fault)
 }
 
 fn threads(plan: &Plan, agents: Vec<Box<dyn crate::runtime::agent::Agent>>) -> Vec<ThreadPlan> {

@@ -7,6 +7,7 @@
 use super::LaunchFault;
 use super::closing::Closing;
 use super::endpoints::Endpoints;
+use super::following::{Cause, Following, FollowingCounters, FollowingLinks};
 use super::placement::Plan;
 use super::rebuild::{Rebuilt, group, mark_home, rebuild};
 use super::replayed::Stores;
@@ -52,6 +53,10 @@ pub struct Stages {
     pub cold: Vec<Box<dyn Agent>>,
     /// Moves the log to disk, on a thread of its own, where there are segments.
     pub persister: Option<Persister>,
+    /// Follows the segments and takes snapshots, on a thread of its own, where both are wanted.
+    pub shadow: Option<Following>,
+    /// Why the shadow ended the process, if it did.
+    pub cause: Cause,
     /// The operator asks for the end.
     pub stop: StopFlag,
     /// The intake ends.
@@ -178,6 +183,16 @@ impl Stages {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
         }
         let (oms, shards) = twin.into_parts();
+        let mut awaited: Vec<SessionId> = oms.orders().map(|order| order.session).collect();
+        awaited.sort_unstable();
+        awaited.dedup();
+        if !awaited.is_empty() && config.gateway.grace_ms > 0 {
+            notes.push(format!(
+                "{} login(s) have open orders; those with cancel_on_disconnect lose them in {} ms unless they come back",
+                awaited.len(),
+                config.gateway.grace_ms
+            ));
+        }
 
         let [stop, closed, ending, empty] = std::array::from_fn(|_| StopFlag::new());
         let (mut appended, appended_reader) = mark();
@@ -224,6 +239,23 @@ impl Stages {
         let (to_matchers, from_sequencer): (Vec<_>, Vec<_>) = links.to_matchers.into_iter().unzip();
         let (events_in, events_out): (Vec<_>, Vec<_>) = (0..matchers).map(|_| bounded(rooms.events)).unzip();
 
+        // The shadow and what ties it to the others, where snapshots are wanted.
+        let cause = Cause::default();
+        let (relayed_in, relayed_out) = bounded::<Command>(rooms.cold);
+        let (summaries_in, summaries_out): (Vec<_>, Vec<_>) = (0..matchers).map(|_| bounded(rooms.cold)).unzip();
+        let wanted = config.journal.snapshots.records > 0;
+        let shadow = synced_reader.clone().filter(|_| wanted).map(|synced| {
+            let links = FollowingLinks {
+                synced,
+                digests: relayed_in,
+                summaries: summaries_out,
+                closed: closed.clone(),
+                stop: stop.clone(),
+                cause: cause.clone(),
+            };
+            Following::new(config, last.0, links, FollowingCounters::new(&mut counters))
+        });
+
         let ends = Arc::new(Ends::default());
         ends.note(|parts| parts.shards = vec![0; matchers]);
         let mut hot: Vec<Box<dyn Agent>> = Vec::new();
@@ -236,7 +268,8 @@ impl Stages {
             burst: config.gateway.throttle_per_second.div_ceil(10),
         };
         let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters)
-            .with_intake(intake, limits.asked_max(market.sessions.len()));
+            .with_intake(intake, limits.asked_max(market.sessions.len()))
+            .with_grace(awaited, u64::from(config.gateway.grace_ms) * 1_000_000);
         let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady())
             .with_ending(ending.clone(), empty.clone());
         let (network, orders, network_line) = seams.network(&config.gateway)?;
@@ -290,9 +323,10 @@ impl Stages {
         })));
 
         // Matching.
-        for (index, ((shard, commands), events)) in shards.into_iter().zip(from_sequencer).zip(events_in).enumerate() {
+        let ends_of_shards = shards.into_iter().zip(from_sequencer).zip(events_in).zip(summaries_in);
+        for (index, (((shard, commands), events), summaries)) in ends_of_shards.enumerate() {
             let executed = counters.add(&format!("matcher.{index}.executed"));
-            let matcher = Matcher::new(index, shard, commands, events, executed);
+            let matcher = Matcher::new(index, shard, commands, events, executed).with_summaries(summaries);
             let noted = Arc::clone(&ends);
             hot.push(Box::new(Watched::new(matcher, move |matcher: &Matcher| {
                 let digest = Shard::digest(matcher.shard());
@@ -372,7 +406,8 @@ impl Stages {
         );
         let operator_links = OperatorLinks { commands: operator_in, records: echo_out, committed: committed_reader };
         let operator = Operator::open(&operator_path, market, operator_links, source, seams.steady(), stop.clone())
-            .map_err(LaunchFault::system("listening on", operator_path.display()))?;
+            .map_err(LaunchFault::system("listening on", operator_path.display()))?
+            .relaying(relayed_out);
         let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
         cold.extend(lag.map(|lag| Box::new(lag) as Box<dyn Agent>));
 
@@ -381,6 +416,8 @@ impl Stages {
             hot,
             cold,
             persister,
+            shadow,
+            cause,
             stop,
             closed,
             ending,

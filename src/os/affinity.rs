@@ -157,6 +157,11 @@ pub fn keep_off(cores: &[usize]) -> io::Result<Vec<usize>> {
 /// Where Linux counts interrupts.
 pub const INTERRUPTS: &str = "/proc/interrupts";
 
+/// What makes a difference in interrupts served a clear one: so many times as many, and so many more. Where threads go must
+/// not change from one start to the next by chance.
+const CLEAR_RATIO: u64 = 4;
+const CLEAR_COUNT: u64 = 10_000;
+
 /// `cores` in another order: those first that serve devices, as far as the host's interrupts so far (the text of
 /// [`INTERRUPTS`]) tell them clearly from others. A thread that must not be held up goes on the last. On a host with few
 /// cores the disk's one queue may be served by any of them for good: its interrupt cannot be moved, only avoided.
@@ -178,9 +183,9 @@ pub fn busiest_first(mut cores: Vec<usize>, interrupts: &str) -> Vec<usize> {
             }
         }
     }
-    // Four times as many is clear; a difference below that must not change where threads go from one start to the next.
-    let magnitude = |core: &usize| served.get(*core).map_or(0, |count| (count + 1).ilog2() / 2);
-    cores.sort_by_key(|core| core::cmp::Reverse(magnitude(core)));
+    let served = |core: &usize| served.get(*core).copied().unwrap_or(0);
+    let least = cores.iter().map(served).min().unwrap_or(0);
+    cores.sort_by_key(|core| served(core) <= CLEAR_RATIO * least + CLEAR_COUNT);
     cores
 }
 
