@@ -88,6 +88,8 @@ pub struct Found {
     /// How it ended.
     pub state: TailState,
     pub(super) generation: u64,
+    /// What its newest mark knows to be synced, in bytes from the beginning of the file.
+    pub(super) synced: usize,
 }
 
 /// A segment open for reading.
@@ -237,6 +239,7 @@ fn survey_after(
             bytes: segment.walk.memory().len(),
             state,
             generation: segment.mark.generation.get(),
+            synced: segment.mark.synced.get() as usize,
         });
         expected = Some(link);
     }
