@@ -8,12 +8,14 @@ pub mod demo;
 pub mod doctor;
 pub mod inspect;
 pub mod load;
+pub mod measure;
 pub mod order;
 mod order_terms;
 pub mod password;
 pub mod play;
 pub mod portfolio;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod verify;
 pub mod watch;
@@ -127,6 +129,13 @@ pub enum Command {
     Portfolio(portfolio::Arguments),
     /// Play order flow against a running exchange at a fixed rate and report latency.
     Load(load::Arguments),
+    /// Measure an exchange of its own beside the machine's floor, over rates and transports, into a directory.
+    Measure(measure::Arguments),
+    /// Write a page about a measurement, or about two side by side.
+    Report(report::Arguments),
+    /// The other side of a floor; `measure` starts it.
+    #[command(hide = true)]
+    Echo,
     /// Replay a journal and verify it: state digest, client streams, feed.
     Replay(replay::Arguments),
     /// Print a journal's records as text or JSON.
@@ -153,6 +162,9 @@ pub fn main() -> ExitCode {
         Command::Admin(arguments) => admin::main(arguments),
         Command::Portfolio(arguments) => portfolio::main(arguments),
         Command::Load(arguments) => load::main(arguments),
+        Command::Measure(arguments) => measure::main(arguments),
+        Command::Report(arguments) => report::main(arguments),
+        Command::Echo => measure::echo::main(),
         Command::Order(arguments) => order::main(arguments),
         Command::Watch(arguments) => watch::main(arguments),
         Command::Replay(arguments) => replay::main(arguments),

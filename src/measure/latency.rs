@@ -5,6 +5,7 @@
 //! runs or sessions are merged by adding counts; percentiles are never averaged.
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 
@@ -62,6 +63,26 @@ impl Latencies {
         self.above_max
     }
 
+    /// The counts themselves, for who writes or draws them.
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
+    }
+
+    /// From counts that somebody else recorded; `None` when they do not fit: values beyond [`LATENCY_NS_MAX`].
+    pub fn from_histogram(counts: &Histogram<u64>) -> Option<Latencies> {
+        let mut latencies = Latencies::new();
+        if counts.max() > LATENCY_NS_MAX {
+            return None;
+        }
+        latencies.histogram.add(counts).ok()?;
+        Some(latencies)
+    }
+
+    /// The latency beyond which lies one in `beyond`, such as 100,000 for p99.999.
+    pub fn beyond(&self, beyond: f64) -> u64 {
+        self.histogram.value_at_quantile(1.0 - 1.0 / beyond)
+    }
+
     /// The figures worth showing.
     pub fn percentiles(&self) -> Percentiles {
         let at = |quantile| self.histogram.value_at_quantile(quantile);
@@ -98,7 +119,7 @@ impl Latencies {
 }
 
 /// Percentiles in ns; all 0 when nothing was counted. Each is the highest value its bin stands for, at most 0.1 % above.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Percentiles {
     /// Latencies counted.
     pub count: u64,

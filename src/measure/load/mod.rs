@@ -81,14 +81,21 @@ pub struct Plan {
     pub unmeasured_ns: u64,
     /// The run ends before the first step that would be sent later than this.
     pub duration_ns: u64,
+    /// A player behind its schedule gives up so long after the end of the plan, with steps unsent.
+    pub overtime_ns: u64,
     /// How long the last answers may take.
     pub drain_ns: u64,
 }
 
 impl Plan {
     /// All steps at their times, all measured; 5 s for the last answers.
-    pub const SCHEDULED: Plan =
-        Plan { pacing: Pacing::Scheduled, unmeasured_ns: 0, duration_ns: u64::MAX, drain_ns: 5_000_000_000 };
+    pub const SCHEDULED: Plan = Plan {
+        pacing: Pacing::Scheduled,
+        unmeasured_ns: 0,
+        duration_ns: u64::MAX,
+        overtime_ns: u64::MAX,
+        drain_ns: 5_000_000_000,
+    };
     /// All steps as fast as the windows allow.
     pub const FLOOD: Plan = Plan { pacing: Pacing::Flood, ..Plan::SCHEDULED };
     /// All steps one after the other.
@@ -389,7 +396,10 @@ fn is_due(step: &FlowStep, plan: &Plan, start: u64, now: u64) -> bool {
 #[inline]
 fn is_over(step: &FlowStep, plan: &Plan, start: u64, now: u64) -> bool {
     match plan.pacing {
-        Pacing::Scheduled => step.at_ns > plan.duration_ns,
+        Pacing::Scheduled => {
+            let behind_ns = now.saturating_sub(start).saturating_sub(plan.duration_ns);
+            step.at_ns > plan.duration_ns || behind_ns > plan.overtime_ns
+        }
         Pacing::Flood | Pacing::InTurn => now.saturating_sub(start) > plan.duration_ns,
     }
 }

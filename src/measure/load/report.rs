@@ -1,8 +1,8 @@
 //! What a load came to: counts that account for every step, latencies, and both as people and programs read them.
 
 use super::super::latency::{Latencies, Percentiles, time};
-use super::schedule::{Lateness, Samples};
 use super::super::table::Table;
+use super::schedule::{Lateness, Samples};
 use crate::client::orders::Fault;
 use crate::types::Reject;
 use std::fmt;
@@ -289,7 +289,10 @@ impl fmt::Display for LoadReport {
         let Lateness { sends, late, held, worst_ns } = total.lateness;
         if late + held > 0 {
             let worst = time(worst_ns);
-            writeln!(f, "{late} of {sends} sends late by the player's own fault (at worst {worst}), {held} by the venue's")?;
+            writeln!(
+                f,
+                "{late} of {sends} sends late by the player's own fault (at worst {worst}), {held} by the venue's"
+            )?;
         }
         if sends > 0 && !total.lateness.is_valid() {
             writeln!(f, "INVALID: the player did not keep its schedule; what follows says more about its core")?;
