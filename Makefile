@@ -3,9 +3,11 @@ SHELL := /bin/sh
 CARGO ?= cargo
 FLOW ?=
 ROUNDS ?= 10000000
+SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench instructions doc race fuzz oracles doctor tools tools-oracles
+
+.PHONY: help run test lint bench instructions doc race crash fuzz oracles doctor tools tools-oracles
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +37,10 @@ doc: ## the crate's documentation
 
 race: ## ROUNDS random commands against the slow twin (default ten million)
 	PITLANE_RACE_COMMANDS=$(ROUNDS) $(CARGO) test --locked --profile quick --test matching_race -- --nocapture
+
+crash: ROUNDS = 50
+crash: tools ## kill a running exchange ROUNDS times and hold it to its promises (default 50; SEED=number repeats one)
+	$(if $(SEED),PITLANE_CRASH_SEED=$(SEED)) PITLANE_CRASH_ROUNDS=$(ROUNDS) $(CARGO) test --locked --profile quick --test crash -- --nocapture
 
 fuzz: ## each decoder on arbitrary bytes for a minute (needs cargo-fuzz and a nightly toolchain)
 	@for target in $$(sed -n 's/^name = "\(fuzz_.*\)"/\1/p' tests/fuzz/Cargo.toml); do \

@@ -138,6 +138,12 @@ pub struct JournalKnobs {
     pub survives: Survives,
     /// Where the log's records are moved to; absent: they are in the log alone.
     pub segments: Option<SegmentKnobs>,
+    /// Room, in hundredths of the log, below which new orders are refused while cancels pass.
+    pub reserve_percent: u32,
+    /// Records in the log and not yet on the disk from which on new orders are refused; 0: only the log bounds them.
+    pub unsynced_records_max: u64,
+    /// Age of the oldest record not yet on the disk that raises the alarm, in ms; 0 never does.
+    pub sync_alarm_ms: u32,
 }
 
 /// Which system interface serves the sockets.
@@ -501,10 +507,31 @@ fn read_journal(root: &Section<'_, '_>) -> JournalKnobs {
         lock_required: section.switch("lock_required", false),
         survives: read_survives(&section, segments.is_some()),
         segments,
+        reserve_percent: section.integer("reserve_percent", 1..=50, 5) as u32,
+        unsynced_records_max: section.integer("unsynced_records_max", 0..=1 << 32, 0) as u64,
+        sync_alarm_ms: section.integer("sync_alarm_ms", 0..=3_600_000, 1_000) as u32,
     };
+    check_unsynced(&section, &knobs);
     section.finish();
     knobs
 }
+
+/// A limit that the log reaches first would be none.
+fn check_unsynced(section: &Section<'_, '_>, knobs: &JournalKnobs) {
+    const KEY: &str = "unsynced_records_max";
+    let records = (knobs.log_bytes / RECORD_BYTES) as u64;
+    let most = records - records * u64::from(knobs.reserve_percent) / 100;
+    if knobs.unsynced_records_max > most {
+        let allowed = format!("0, or at most {most}: the records of journal.log_mebibytes less the reserve");
+        section.refuse(KEY, knobs.unsynced_records_max, allowed);
+    }
+    if knobs.unsynced_records_max > 0 && knobs.segments.is_none() {
+        section.refuse(KEY, knobs.unsynced_records_max, "0 without journal.segments: there is no disk to be behind");
+    }
+}
+
+/// Bytes of a record in the log; `journal::RECORD_BYTES`, which this folder does not import; `launch` holds the two together.
+pub const RECORD_BYTES: usize = 192;
 
 fn read_survives(section: &Section<'_, '_>, has_segments: bool) -> Survives {
     const KEY: &str = "survives";
@@ -620,6 +647,19 @@ mod tests {
         assert!(faults.starts_with(&format!("x.toml:{line}: journal.survives")), "{faults}");
         assert!(faults.contains("journal.segments"), "{faults}");
         assert_eq!(faults_of_journal("survives = \"power-loss\"\nsegments = \"somewhere\""), "");
+    }
+
+    #[test]
+    fn a_limit_of_unsynced_records_that_the_log_or_no_disk_makes_idle_is_refused() {
+        let unsynced = |records: &str, segments: &str| {
+            let text =
+                EXAMPLE.replace("unsynced_records_max = 0 ", &format!("unsynced_records_max = {records}{segments} "));
+            Config::parse("x.toml", &text).map_or_else(|faults| faults.to_string(), |_| String::new())
+        };
+        let some = "\nsegments = \"somewhere\"";
+        assert_eq!((unsynced("1000000", some), unsynced("0", "")), (String::new(), String::new()));
+        assert!(unsynced("3000000", some).contains("allowed: 0, or at most 2656"), "{}", unsynced("3000000", some));
+        assert!(unsynced("1000", "").contains("no disk to be behind"), "{}", unsynced("1000", ""));
     }
 
     #[test]

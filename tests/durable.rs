@@ -10,7 +10,7 @@ use disk::{HeldDisk, on_disk, with_segments};
 use pitlane::client::operator;
 use pitlane::client::orders::{Incoming, OrderSession, Refusal};
 use pitlane::config::{Config, Survives};
-use pitlane::journal::{History, JournalFault, LogOptions, LogWriter, host_boot};
+use pitlane::journal::{History, JournalFault, LogOptions, LogWriter, SegmentWriter, Segments, SystemDisk, host_boot};
 use pitlane::launch::closing::Closing;
 use pitlane::launch::rebuild::{group, log_path};
 use pitlane::launch::{Exchange, LaunchFault};
@@ -219,6 +219,60 @@ fn a_lost_log_is_rebuilt_from_the_segments_and_streams_and_feed_are_the_same() {
 }
 
 #[test]
+fn a_log_of_a_few_kilobytes_carries_a_day_of_any_length_and_holds_back_when_the_disk_is_slow() {
+    const LOG_RECORDS: usize = 200;
+    for survives in [Survives::ProcessCrash, Survives::PowerLoss] {
+        let Some((_directory, mut config)) = durable(survives) else { return };
+        config.journal.log_bytes = LogOptions::bytes_for(LOG_RECORDS);
+        let disk = HeldDisk::default();
+        disk.slow(Duration::from_millis(1));
+        let exchange = Exchange::open_on(config.clone(), Box::new(disk.clone())).unwrap();
+        let endpoints = exchange.endpoints().clone();
+        let mut session = login(&exchange, "USER01", true);
+        // Fewer under way and not on the disk than would fill the log, so that none is refused for want of room.
+        let counted = |name: &str| counter(&endpoints, name);
+        let unsynced = || counted("sequencer.records").saturating_sub(counted("persister.records"));
+        let (mut sent, mut all) = (0, Vec::new());
+        wait_until("far more than the log holds is accepted", || {
+            while sent - all.len() + (unsynced() as usize) < LOG_RECORDS / 2
+                && let Ok(number) = session.enter(&limit(SideCode::Sell, 1, 5_855_000))
+            {
+                sent = number.0 as usize;
+            }
+            all.extend(answers(&mut session));
+            all.len() > 10 * LOG_RECORDS
+        });
+        wait_until("all are accepted", || {
+            all.extend(answers(&mut session));
+            all.len() == sent
+        });
+        assert_eq!(all, (1..=sent as u32).collect::<Vec<_>>(), "each once, in order");
+        // With the disk held the ring fills, and the venue takes no more orders until there is room again.
+        wait_until("the disk is level", || unsynced() == 0);
+        disk.hold();
+        wait_until("room has run short", || {
+            let _full = session.enter(&limit(SideCode::Sell, 1, 5_855_000));
+            while let Ok(Some(_)) = session.poll() {}
+            counter(&endpoints, "sequencer.intake") > 0
+        });
+        let in_log = unsynced();
+        assert!((LOG_RECORDS as u64 * 9 / 10..=LOG_RECORDS as u64).contains(&in_log), "{in_log} in the log");
+        disk.release();
+        wait_until("there is room again", || counter(&endpoints, "sequencer.intake") == 0);
+        drop(session);
+        let closing = exchange.close().unwrap();
+        assert!(closing.number > 11 * LOG_RECORDS as u64);
+        verify(&config, &closing);
+        let exchange = Exchange::open(config.clone()).unwrap();
+        assert_eq!(exchange.close().unwrap(), closing);
+        // What the log has let go cannot be found in it, although it is sound.
+        std::fs::remove_dir_all(&config.journal.segments.as_ref().unwrap().directory).unwrap();
+        let refused = refusal(&config);
+        assert!(refused.contains(&format!("it begins with record {}", closing.number + 1)), "{refused}");
+    }
+}
+
+#[test]
 fn segments_that_come_later_catch_up_with_the_log_that_is_there() {
     let Some((_directory, config)) = durable(Survives::PowerLoss) else { return };
     let mut without = config.clone();
@@ -233,10 +287,27 @@ fn segments_that_come_later_catch_up_with_the_log_that_is_there() {
     assert_eq!(closing, before);
     std::fs::remove_file(log_path(&config.directory)).unwrap();
     verify(&config, &closing);
-    // And the way back is closed, because the fresh log is not the whole journal.
+    // And the way back is closed: what the log has let go is in the segments alone.
     drop(run_of(&config, 1));
     let refused = refusal(&without);
-    assert!(refused.contains("it begins with record 503") && refused.contains("journal.segments"), "{refused}");
+    assert!(refused.contains("it begins with record 505") && refused.contains("journal.segments"), "{refused}");
+}
+
+#[test]
+fn power_lost_before_the_first_record_leaves_a_journal_that_goes_on() {
+    let Some((directory, config)) = durable(Survives::PowerLoss) else { return };
+    // As the first start leaves it that ends before its first record: a first segment, named and empty, and no log.
+    let segments = &config.journal.segments.as_ref().unwrap().directory;
+    let options = LogOptions { path: directory.path().join("gone"), bytes: LogOptions::bytes_for(1), lock: false };
+    let gone = LogWriter::create(options, group(&config.market), host_boot()).unwrap();
+    let taken = Segments::take(segments, group(&config.market), |_| {}).unwrap();
+    drop(SegmentWriter::new(taken, 1 << 20, gone.reader().link(), &mut SystemDisk::plain()).unwrap());
+    let closing = run_of(&config, 10);
+    assert_eq!(closing.number, 12);
+    verify(&config, &closing);
+    let closing = run_of(&config, 10);
+    assert_eq!(closing.number, 23);
+    verify(&config, &closing);
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! by a relay between them, from a seed.
 
 use pitlane::client::feed::{FeedFault, FeedHandler, FeedSource, FeedState};
-use pitlane::feed::{FeedOptions, FeedStream, Publisher};
+use pitlane::feed::{FeedOptions, FeedPorts, FeedStream, Publisher};
+use pitlane::os::clock::SteadyClock;
 use pitlane::os::udp::MulticastOut;
 use pitlane::runtime::counters::Counters;
 use pitlane::runtime::link::{self, Sender};
@@ -38,7 +39,8 @@ impl Site {
             answers_per_second_max: u32::MAX,
             ..FeedOptions::default()
         };
-        let publisher = Publisher::new(stream, &options, link, &mut counters).unwrap();
+        let ports = FeedPorts::open(&options).unwrap();
+        let publisher = Publisher::new(stream, &options, ports, SteadyClock, link, &mut counters);
         Site { publisher, egress, counters, now_ns: 1 }
     }
 

@@ -168,10 +168,10 @@ fn equal_records_make_equal_bytes() {
 fn a_full_log_refuses_and_stays_as_it_is() {
     let site = Site::new(2);
     let mut writer = site.writer();
-    assert_eq!((writer.free_records(), writer.free_bytes()), (2, 2 * RECORD_BYTES));
+    assert_eq!((writer.free_records(), writer.capacity_records()), (2, 2));
     writer.append(&record(1)).unwrap();
     writer.append(&record(2)).unwrap();
-    assert_eq!((writer.append(&record(3)), writer.free_bytes(), writer.records()), (Err(LogFull), 0, 2));
+    assert_eq!((writer.append(&record(3)), writer.free_records(), writer.records()), (Err(LogFull), 0, 2));
     drop(writer);
     assert_eq!(verify(&site.path).unwrap(), (2, TailState::Clean));
 }

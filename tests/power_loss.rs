@@ -202,8 +202,12 @@ fn every_acknowledged_order_survives_kills_with_and_without_the_loss_of_memory()
     assert!(text.contains("together   the log agrees with the segments and has 0 records that they lack"), "{text}");
     let inspected = site.output(&["inspect", "--count", "100000"]);
     let records = inspected.stdout.lines().count();
-    // The day's start, the orders, and what the client asked after each reconnect.
-    assert_eq!(records as u32, 1 + sent + ROUNDS, "segments and log together, each record once");
+    // The day's start, the orders, and what the client asked after a reconnect if anything was without an answer.
+    let expected = 1 + sent..=1 + sent + ROUNDS;
+    assert!(
+        expected.contains(&(records as u32)),
+        "{records} of {expected:?}: segments and log together, each record once"
+    );
 }
 
 #[test]

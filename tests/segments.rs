@@ -7,6 +7,7 @@ use pitlane::journal::{
     Disk, Failure, JournalFault, LogOptions, LogWriter, Persister, PersisterCounters, PersisterLinks, RECORD_BYTES,
     SegmentOptions, SegmentWriter, Segments, SystemDisk, TailState,
 };
+use pitlane::os::clock::SteadyClock;
 use pitlane::runtime::agent::Agent;
 use pitlane::runtime::counters::Counters;
 use pitlane::runtime::link::{MarkReader, mark};
@@ -130,14 +131,26 @@ impl Site {
             LogOptions { path: self.directory.path().join("log"), bytes: LogOptions::bytes_for(1_000), lock: false };
         let _ = std::fs::remove_file(&options.path);
         let segments = Segments::take(&self.segments(), GROUP, |_| {}).unwrap();
-        let log = LogWriter::create_following(options, GROUP, boot, segments.end()).unwrap();
+        let mut log = LogWriter::create_following(options, GROUP, boot, segments.end()).unwrap();
         let segments = SegmentWriter::new(segments, SEGMENT_BYTES, log.link(), &mut *disk).unwrap();
         let (closed, stop, failure) = (StopFlag::new(), StopFlag::new(), Failure::default());
         let (mark, synced) = mark();
-        let links =
-            PersisterLinks { synced: mark, closed: closed.clone(), stop: stop.clone(), failure: failure.clone() };
+        let links = PersisterLinks {
+            synced: mark,
+            room: log.release(),
+            closed: closed.clone(),
+            stop: stop.clone(),
+            failure: failure.clone(),
+        };
         let mut counters = Counters::anonymous(16).unwrap();
-        let persister = Persister::new(log.reader(), segments, disk, links, PersisterCounters::new(&mut counters));
+        let persister = Persister::new(
+            log.reader(),
+            segments,
+            disk,
+            links,
+            PersisterCounters::new(&mut counters),
+            Box::new(SteadyClock),
+        );
         Rig { log, persister, synced, closed, stop, failure, counters }
     }
 
@@ -225,7 +238,11 @@ fn segments_hold_the_very_records_of_the_log_and_each_is_named_when_it_is_whole(
         rig.append_and_sync(15);
         assert_eq!(rig.counter("persister.records"), 20);
         assert_eq!(rig.counter("persister.segments"), 3);
-        let log = std::fs::read(site.directory.path().join("log")).unwrap();
+        // The log of the same boot before anything has left it.
+        let other = Site::new();
+        let mut kept = other.rig(Box::new(SystemDisk::plain()));
+        kept.append(20);
+        let log = std::fs::read(other.directory.path().join("log")).unwrap();
         let mut records = Vec::new();
         for number in 1..=3 {
             let segment = std::fs::read(site.segment(number)).unwrap();

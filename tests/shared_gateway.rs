@@ -3,7 +3,7 @@
 //! egress) is played by the test: it accepts whatever has a number that is due.
 
 use pitlane::client::orders::*;
-use pitlane::gateway::agent::{Gateway, SteadyClock};
+use pitlane::gateway::agent::Gateway;
 use pitlane::gateway::core::{Core, Rate};
 use pitlane::gateway::login::LoginDesk;
 use pitlane::gateway::net::{Engine, SocketOptions, listen, open};
@@ -11,7 +11,7 @@ use pitlane::gateway::session::{CloseCause, SessionTimes};
 use pitlane::gateway::shared::{Shared, SharedOptions};
 use pitlane::gateway::streams::Streams;
 use pitlane::gateway::tcp::{Tcp, TcpOptions};
-use pitlane::os::clock::SystemClock;
+use pitlane::os::clock::{SteadyClock, SystemClock};
 use pitlane::os::mapped::Mapped;
 use pitlane::os::unix::{self, FILES_MAX};
 use pitlane::runtime::agent::Agent;

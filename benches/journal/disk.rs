@@ -12,7 +12,7 @@ use pitlane::journal::{
     Disk, Failure, LogOptions, LogWriter, Persister, PersisterCounters, PersisterLinks, RECORD_BYTES, SegmentOptions,
     SegmentWriter, Segments, SystemDisk,
 };
-use pitlane::os::clock::monotonic_ns;
+use pitlane::os::clock::{SteadyClock, monotonic_ns};
 use pitlane::os::pages::room;
 use pitlane::runtime::counters::Counters;
 use pitlane::runtime::idle::IdleStrategy;
@@ -50,7 +50,7 @@ struct Pair {
 impl Pair {
     fn open(Places { memory, disk, core }: Places<'_>, records: usize) -> Pair {
         let options = LogOptions { path: memory.join("log"), bytes: LogOptions::bytes_for(records), lock: false };
-        let log = LogWriter::create(options, 1, 1).expect("a log");
+        let mut log = LogWriter::create(options, 1, 1).expect("a log");
         let mut system = SystemDisk::new();
         let segments = Segments::take(&disk.join("segments"), 1, |_| {}).expect("an empty directory");
         // One for all, so that no segment is made while it is measured.
@@ -59,13 +59,20 @@ impl Pair {
         let (mark, synced) = mark();
         let links = PersisterLinks {
             synced: mark,
+            room: log.release(),
             closed: StopFlag::new(),
             stop: StopFlag::new(),
             failure: Failure::default(),
         };
         let mut counters = Counters::anonymous(16).expect("memory");
-        let agent =
-            Persister::new(log.reader(), segments, Box::new(system), links, PersisterCounters::new(&mut counters));
+        let agent = Persister::new(
+            log.reader(),
+            segments,
+            Box::new(system),
+            links,
+            PersisterCounters::new(&mut counters),
+            Box::new(SteadyClock),
+        );
         let plan = ThreadPlan { name: "persister".into(), core: Some(core), agents: vec![Box::new(agent)] };
         let idle = IdleStrategy::Sleep(Duration::from_micros(20), Duration::from_millis(1));
         let persister = Runner::spawn(vec![plan], idle, StopFlag::new()).expect("a thread");

@@ -145,6 +145,9 @@ fn print_status(status: &Value) {
         status["committed"],
         status["delivered"]
     );
+    for alarm in status["alarms"].as_array().into_iter().flatten() {
+        println!("  ALARM    {}", alarm.as_str().unwrap_or("?"));
+    }
     for ticker in status["tickers"].as_array().into_iter().flatten() {
         let word = |key: &str| ticker[key].as_str().unwrap_or("?").to_owned();
         println!(

@@ -22,7 +22,7 @@ pub mod watch;
 
 use crate::config::{Config, EXAMPLE};
 use crate::launch::endpoints::Endpoints;
-use crate::os::signal;
+use crate::os::{lost_memory, signal};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,7 +64,7 @@ pub type Outcome = Result<(), Failure>;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 a check did not hold or the exchange refused; 2 wrong command or configuration;
-3 the machine, a file or a peer failed; 4 the journal is damaged.";
+3 the machine, a file or a peer failed; 4 the journal is damaged; 5 memory of a mapped file went away (SIGBUS).";
 
 /// Ultra-low-latency trading platform.
 ///
@@ -153,6 +153,11 @@ pub enum Command {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Every command maps files that others may cut short.
+    if let Err(error) = lost_memory::watch() {
+        eprintln!("pitlane: watching for lost memory: {error}");
+        return ExitCode::from(Failure::Fault(String::new()).code());
+    }
     if matches!(cli.command, Command::Replay(_) | Command::Inspect(_) | Command::Doctor(_) | Command::Config) {
         signal::end_with_closed_pipe();
     }

@@ -98,7 +98,11 @@ fn check_log(places: &Places, end: Option<Link>) -> Result<(), JournalFault> {
     {
         return Err(JournalFault::Damaged { number: last + 1, at: torn.at });
     }
-    println!("log        {}, {}, of {boot} run of the host", range(first, last + 1), end_words(&state));
+    let records = match range(first, last + 1) {
+        none if first > last && first > 1 => format!("{none} after {last}"),
+        some => some,
+    };
+    println!("log        {records}, {}, of {boot} run of the host", end_words(&state));
     match end {
         Some(end) => {
             go_on_in(&mut reader, end)?;

@@ -17,8 +17,6 @@ use std::collections::VecDeque;
 
 /// Events handled in one turn at most.
 const EVENTS_A_TURN_MAX: usize = 256;
-/// Outward values waiting for their commit at most, beside what one record sends to every session.
-const HELD_MAX: usize = 16_384;
 
 /// The ends of the links egress holds.
 pub struct EgressLinks {
@@ -36,6 +34,8 @@ pub struct EgressLinks {
     pub committed: MarkReader,
     /// Highest number whose outputs have all left.
     pub delivered: MarkWriter,
+    /// Outward values waiting for their commit at most, beside what one record sends to every session.
+    pub held_max: usize,
 }
 
 /// A value on its way out of the process.
@@ -173,7 +173,7 @@ impl Egress {
     pub fn new(links: EgressLinks, gateway_of: Vec<u16>, events: Counter) -> Egress {
         let sessions = gateway_of.len() as u16;
         // One record says at most two things to every session (end of day) beside the bound.
-        let capacity = HELD_MAX + 2 * usize::from(sessions) + 8;
+        let capacity = links.held_max + 2 * usize::from(sessions) + 8;
         // Written once, so that its pages are there before the first value has to wait.
         let mut held = VecDeque::from(vec![Outward::Delivered(Number(0)); capacity]);
         held.clear();
@@ -184,7 +184,7 @@ impl Egress {
             committed: links.committed,
             delivered: links.delivered,
             held,
-            held_max: HELD_MAX,
+            held_max: links.held_max,
         };
         Egress {
             tickets: links.tickets,

@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod encoder;
 pub mod levels;
+pub mod port;
 pub mod publisher;
 pub mod rerequest;
 pub mod store;
@@ -14,6 +15,7 @@ pub mod stream;
 
 pub use cache::DepthCache;
 pub use encoder::FeedEncoder;
+pub use port::{FeedPorts, Port};
 pub use publisher::{FeedOptions, Hold, Publisher};
 pub use store::{FeedStore, StoreFull};
 pub use stream::FeedStream;

@@ -9,11 +9,12 @@
 //! a number.
 //! In silence a heartbeat says which number comes next; after the end of the day it becomes the end of the session.
 
+use super::port::{FeedPorts, Port};
 use super::rerequest::RequestServer;
 use super::store::Cursor;
 use super::stream::FeedStream;
-use crate::os::clock::{Clock, CountedClock, monotonic_ns};
-use crate::os::udp::{self, MulticastOut};
+use crate::os::clock::{Clock, CountedClock, SteadyClock};
+use crate::os::udp::MulticastOut;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::Receiver;
@@ -85,12 +86,13 @@ impl Default for FeedOptions {
     }
 }
 
-/// The agent. See the module's words.
-pub struct Publisher {
+/// The agent. See the module's words. `P` and `C` are the system's but in simulation.
+pub struct Publisher<P = UdpSocket, C = SteadyClock> {
     link: Receiver<Published>,
     stream: FeedStream,
-    socket: UdpSocket,
-    requests: RequestServer,
+    socket: P,
+    requests: RequestServer<P>,
+    clock: C,
     heartbeat_ns: u64,
     /// Everything before it has been sent.
     sent: Cursor,
@@ -125,21 +127,21 @@ struct PublisherCounters {
     contradictions: Counter,
 }
 
-impl Publisher {
-    /// Opens both sockets. What `stream` holds already, from replay, counts as sent: the first heartbeat names the next
+impl<P: Port, C: Clock + Send> Publisher<P, C> {
+    /// On the sockets of `ports`; `clock` does not go back. What `stream` holds already, from replay, counts as sent: the first heartbeat names the next
     /// number, and who missed the end of it asks.
-    /// # Errors
-    /// What the system says of the sockets.
     pub fn new(
         stream: FeedStream,
         options: &FeedOptions,
+        ports: FeedPorts<P>,
+        mut clock: C,
         link: Receiver<Published>,
         counters: &mut Counters,
-    ) -> io::Result<Publisher> {
+    ) -> Publisher<P, C> {
         let session = stream.session();
-        Ok(Publisher {
-            socket: udp::sender(options.destination, options.multicast)?,
-            requests: RequestServer::new(options.requests, session, options.answers_per_second_max, counters)?,
+        Publisher {
+            socket: ports.out,
+            requests: RequestServer::new(ports.requests, session, options.answers_per_second_max, counters),
             heartbeat_ns: options.heartbeat_ns,
             sent: stream.store().end(),
             sent_ns: None,
@@ -151,7 +153,8 @@ impl Publisher {
             chores_ns: 0,
             look_ns: 0,
             turns: 0,
-            now_ns: monotonic_ns(),
+            now_ns: clock.now(),
+            clock,
             datagram: Box::new([0; DATAGRAM_MAX]),
             counts: PublisherCounters {
                 messages: counters.add("feed.messages"),
@@ -165,7 +168,7 @@ impl Publisher {
             },
             link,
             stream,
-        })
+        }
     }
 
     /// Where requests are answered.
@@ -334,7 +337,7 @@ impl Publisher {
     }
 }
 
-impl Agent for Publisher {
+impl<P: Port, C: Clock + Send> Agent for Publisher<P, C> {
     fn name(&self) -> &str {
         "feed"
     }
@@ -344,7 +347,7 @@ impl Agent for Publisher {
     fn work(&mut self) -> usize {
         self.turns = self.turns.wrapping_add(1);
         if self.turns.is_multiple_of(CLOCK_TURNS) {
-            self.now_ns = monotonic_ns();
+            self.now_ns = self.clock.now();
         } else if self.link.is_empty() && !self.has_unsent() {
             return 0;
         }
@@ -354,11 +357,12 @@ impl Agent for Publisher {
     /// Sends what egress had handed over. Egress stops first, so that the link only empties.
     fn stop(&mut self) {
         for _ in 0..STOP_TURNS_MAX {
-            let now_ns = monotonic_ns();
+            let now_ns = self.clock.now();
             if self.take() + self.send(now_ns) == 0 {
                 break;
             }
         }
-        self.do_chores(monotonic_ns());
+        let now_ns = self.clock.now();
+        self.do_chores(now_ns);
     }
 }

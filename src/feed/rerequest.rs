@@ -6,8 +6,8 @@
 //! has a number of answers a second, kept in a small fixed table. Answers end where multicast has got to, so that
 //! asking is never a way to know earlier.
 
+use super::port::Port;
 use super::store::{Cursor, FeedStore};
-use crate::os::udp;
 use crate::runtime::counters::{Counter, Counters};
 use crate::wire::mold::{COUNT_MAX, DATAGRAM_MAX, HEADER_BYTES, Header, Request, Session};
 use std::io;
@@ -17,15 +17,15 @@ use zerocopy::IntoBytes;
 /// Requests taken in one turn: the live feed waits for at most so many, some 2 us each.
 const REQUESTS_TURN_MAX: usize = 8;
 /// Room for requests that arrive while the publisher sends, some thousands.
-const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
+pub(super) const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 /// Sources remembered: sets times ways.
 const LIMIT_SETS: usize = 64;
 const LIMIT_WAYS: usize = 4;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// The server. See the module's words.
-pub struct RequestServer {
-    socket: UdpSocket,
+pub struct RequestServer<P = UdpSocket> {
+    socket: P,
     session: Session,
     limits: SourceLimits,
     datagram: Box<[u8; DATAGRAM_MAX]>,
@@ -34,25 +34,18 @@ pub struct RequestServer {
     limited: Counter,
 }
 
-impl RequestServer {
-    /// Binds `address`, where port 0 takes a free one. Each source gets `answers_per_second_max` answers.
-    /// # Errors
-    /// What the system says.
-    pub fn new(
-        address: SocketAddr,
-        session: Session,
-        answers_per_second_max: u32,
-        counters: &mut Counters,
-    ) -> io::Result<RequestServer> {
-        Ok(RequestServer {
-            socket: udp::unicast(address, RECEIVE_BUFFER_BYTES)?,
+impl<P: Port> RequestServer<P> {
+    /// On a bound socket. Each source gets `answers_per_second_max` answers.
+    pub fn new(socket: P, session: Session, answers_per_second_max: u32, counters: &mut Counters) -> RequestServer<P> {
+        RequestServer {
+            socket,
             session,
             limits: SourceLimits::new(answers_per_second_max),
             datagram: Box::new([0; DATAGRAM_MAX]),
             answered: counters.add("feed.requests_answered"),
             ignored: counters.add("feed.requests_ignored"),
             limited: counters.add("feed.requests_limited"),
-        })
+        }
     }
 
     /// Where it listens.
@@ -162,6 +155,7 @@ fn set_of(address: IpAddr) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::udp;
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
@@ -178,8 +172,8 @@ mod tests {
     impl Rig {
         fn new(messages: u64) -> Rig {
             let mut counters = Counters::anonymous(8).unwrap();
-            let local = (Ipv4Addr::LOCALHOST, 0).into();
-            let server = RequestServer::new(local, SESSION, PER_SECOND, &mut counters).unwrap();
+            let socket = udp::unicast((Ipv4Addr::LOCALHOST, 0).into(), RECEIVE_BUFFER_BYTES).unwrap();
+            let server = RequestServer::new(socket, SESSION, PER_SECOND, &mut counters);
             let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             client.connect(server.address().unwrap()).unwrap();
             client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();

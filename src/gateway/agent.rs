@@ -9,7 +9,7 @@
 
 use crate::gateway::core::{Core, Transport};
 use crate::gateway::login::LoginAnswer;
-use crate::os::clock::{Clock, monotonic_ns};
+use crate::os::clock::{Clock, SteadyClock};
 use crate::runtime::agent::Agent;
 use crate::runtime::link::Receiver;
 use crate::types::{Report, SessionId};
@@ -22,17 +22,6 @@ const CLOCK_TURNS: u32 = 32;
 const STOP_TURNS_MAX: usize = 1 << 14;
 /// Time between two rounds of heartbeats and time-outs.
 const SWEEP_NS: u64 = 10_000_000;
-
-/// The host's steady clock, for heartbeats and time-outs: setting the host's time must not disconnect clients.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct SteadyClock;
-
-impl Clock for SteadyClock {
-    #[inline]
-    fn now(&mut self) -> u64 {
-        monotonic_ns()
-    }
-}
 
 /// The gateway. `C` is [`SteadyClock`] but in tests.
 pub struct Gateway<C = SteadyClock> {
@@ -102,6 +91,7 @@ impl<C: Clock + Send> Gateway<C> {
         self.core.set_now(self.clock.now());
         if self.core.now_ns() - self.swept_ns >= SWEEP_NS {
             self.swept_ns = self.core.now_ns();
+            self.core.look_for_room();
             self.transports.iter_mut().for_each(|transport| transport.on_clock(&mut self.core));
         }
     }

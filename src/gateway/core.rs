@@ -11,6 +11,7 @@ use crate::gateway::login::{Holder, LoginAnswer, LoginAttempt};
 use crate::gateway::session::{CloseCause, Credentials};
 use crate::gateway::streams::Streams;
 use crate::gateway::throttle::Throttle;
+use crate::journal::IntakeReader;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::Sender;
 use crate::types::{Command, CommandKind, Market, SessionId};
@@ -54,6 +55,9 @@ pub enum Submission {
     Throttled,
     /// It is no message: disconnect.
     Malformed,
+    /// The journal has room for cancels only, this is none, and the session has been told often enough: disconnect. It
+    /// was not looked at any further; who comes back finds its number unused.
+    NoRoom,
 }
 
 /// How fast a session may send.
@@ -127,6 +131,8 @@ struct Place {
     holder: Option<Holder>,
     throttle: Throttle,
     cancels_when_lost: bool,
+    /// Requests other than cancels since the journal has had room for cancels only: queries, and all others.
+    asked: [u64; 2],
 }
 
 /// See the file's head.
@@ -140,6 +146,11 @@ pub struct Core {
     attempts: Sender<LoginAttempt>,
     name: SessionName,
     places: Box<[Place]>,
+    intake: IntakeReader,
+    /// What `asked` of a place may come to.
+    asked_max: u64,
+    /// Some place has asked.
+    has_asked: bool,
     /// Sessions whose loss the sequencer has not been told yet, each once.
     lost: Vec<SessionId>,
     /// Holders that a newer login has replaced and that do not know it yet.
@@ -163,6 +174,7 @@ impl Core {
             holder: None,
             throttle: Throttle::new(rate.messages_per_second, rate.burst),
             cancels_when_lost: spec.cancel_on_disconnect,
+            asked: [0; 2],
         };
         Core {
             streams,
@@ -172,11 +184,21 @@ impl Core {
             attempts,
             name: SessionName(market.session_name),
             places: market.sessions.iter().map(place).collect(),
+            intake: IntakeReader::unbounded(),
+            asked_max: 0,
+            has_asked: false,
             lost: Vec::with_capacity(market.sessions.len()),
             superseded: Vec::with_capacity(market.sessions.len()),
             now_ns: 0,
             serial: 0,
         }
+    }
+
+    /// Has it hear who may still write into the journal. When that has room for cancels only, each session may ask for
+    /// `asked_max` other things, each of which becomes a refusal, and as many queries, before it is disconnected.
+    pub fn with_intake(mut self, intake: IntakeReader, asked_max: u64) -> Core {
+        (self.intake, self.asked_max) = (intake, asked_max);
+        self
     }
 
     /// The gateway's coarse time: some turns old, never goes back.
@@ -244,6 +266,9 @@ impl Core {
             Ok(command) => command,
             Err(_) => return Submission::Malformed,
         };
+        if !self.intake.takes_requests() && !self.may_ask(session, command.kind) {
+            return Submission::NoRoom;
+        }
         if !self.places[session.index()].throttle.try_take(self.now_ns) {
             self.counters.throttled.add(1);
             return Submission::Throttled;
@@ -252,6 +277,27 @@ impl Core {
         assert!(pushed.is_ok(), "a link with room takes a command");
         self.counters.messages_in.add(1);
         Submission::Taken
+    }
+
+    /// Whether a client is heard when the journal has room for cancels only.
+    #[cold]
+    fn may_ask(&mut self, session: SessionId, kind: CommandKind) -> bool {
+        if reduces(kind) {
+            return true;
+        }
+        // Apart, so that who was cut off for its orders still learns by a query which of them count.
+        let asked = &mut self.places[session.index()].asked[usize::from(kind != CommandKind::AccountQuery)];
+        *asked += 1;
+        self.has_asked = true;
+        *asked <= self.asked_max
+    }
+
+    /// Forgets who asked when there is room again. Now and then.
+    pub(super) fn look_for_room(&mut self) {
+        if self.has_asked && self.intake.takes_requests() {
+            self.has_asked = false;
+            self.places.iter_mut().for_each(|place| place.asked = [0; 2]);
+        }
     }
 
     /// Tells the sequencer of lost sessions, as far as there is room.
@@ -277,6 +323,11 @@ impl Core {
     pub(super) fn next_superseded(&mut self) -> Option<Holder> {
         self.superseded.pop()
     }
+}
+
+/// What a client may ask when there is room for cancels only.
+fn reduces(kind: CommandKind) -> bool {
+    matches!(kind, CommandKind::Cancel | CommandKind::Modify | CommandKind::MassCancel | CommandKind::DisableEntry)
 }
 
 impl Inbound {

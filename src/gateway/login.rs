@@ -59,6 +59,12 @@ impl<F: FnMut(&str, &[u8]) -> Option<SessionId> + Send> Authenticator for F {
     }
 }
 
+impl Authenticator for Box<dyn Authenticator> {
+    fn check(&mut self, user: &str, password: &[u8]) -> Option<SessionId> {
+        self.as_mut().check(user, password)
+    }
+}
+
 /// Memory and passes of a hash made here: 8 MiB, 2 passes, some 10 ms. Logins are rare, guesses must be dear.
 const HASH_KIB: u32 = 8 * 1024;
 const HASH_PASSES: u32 = 2;

@@ -58,11 +58,13 @@ pub enum CloseCause {
     Lagging,
     /// The day is over.
     Ended,
+    /// It kept asking for more than cancels when the journal has room for no more.
+    NoRoom,
 }
 
 impl CloseCause {
     /// All, in the order of [`CloseCause::index`].
-    pub const ALL: [CloseCause; 10] = [
+    pub const ALL: [CloseCause; 11] = [
         CloseCause::Gone,
         CloseCause::Logout,
         CloseCause::LoginLate,
@@ -73,6 +75,7 @@ impl CloseCause {
         CloseCause::Superseded,
         CloseCause::Lagging,
         CloseCause::Ended,
+        CloseCause::NoRoom,
     ];
 
     /// Position in a table with an entry a cause.
@@ -93,6 +96,7 @@ impl CloseCause {
             CloseCause::Superseded => "superseded",
             CloseCause::Lagging => "lagging",
             CloseCause::Ended => "ended",
+            CloseCause::NoRoom => "no_room",
         }
     }
 }

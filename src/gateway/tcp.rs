@@ -221,6 +221,10 @@ impl<N: Network> Tcp<N> {
                         self.close(core, id, CloseCause::Malformed);
                         return used + 1;
                     }
+                    Submission::NoRoom => {
+                        self.close(core, id, CloseCause::NoRoom);
+                        return used + 1;
+                    }
                 },
                 Step::Check(credentials) => {
                     input.start += bytes;

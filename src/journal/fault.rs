@@ -67,6 +67,13 @@ pub enum JournalFault {
         /// What does not fit.
         why: String,
     },
+    /// A record that is no longer in the log: it was let go while somebody read it. Nothing is wrong; it is in segments.
+    Gone {
+        /// The record wanted.
+        number: u64,
+        /// The oldest one that the log has.
+        first: u64,
+    },
     /// The disk refused to write or sync. Final: what a failed sync had to write may be lost while the next one
     /// succeeds.
     Disk {
@@ -103,6 +110,7 @@ impl JournalFault {
             | JournalFault::Busy { .. }
             | JournalFault::NotALog { .. }
             | JournalFault::Foreign { .. }
+            | JournalFault::Gone { .. }
             | JournalFault::Disk { .. } => false,
         }
     }
@@ -135,6 +143,9 @@ impl fmt::Display for JournalFault {
             }
             JournalFault::Misplaced { path, why } => write!(f, "{} cannot be used: {why}", path.display()),
             JournalFault::Apart { log, why } => write!(f, "{} does not fit its segments: {why}", log.display()),
+            JournalFault::Gone { number, first } => {
+                write!(f, "record {number} has left the log for the segments; the oldest that the log has is {first}")
+            }
             JournalFault::Disk { attempted, path, error } if error.kind() == io::ErrorKind::StorageFull => {
                 write!(f, "the disk is full: cannot {attempted} {}: {error}; make room and start again", path.display())
             }
@@ -162,6 +173,7 @@ impl std::error::Error for JournalFault {
             | JournalFault::DamagedSegment { .. }
             | JournalFault::Misplaced { .. }
             | JournalFault::Apart { .. }
+            | JournalFault::Gone { .. }
             | JournalFault::Unknown { .. } => None,
         }
     }

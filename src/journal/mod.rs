@@ -8,14 +8,20 @@
 //!
 //! What outlives the power is in **segments**, files on a disk with the very records of the log at the same alignment. A
 //! thread of its own follows the log and moves it there; with `survives = "power-loss"` a record counts as committed when
-//! that thread says that it is synced. A log whose header names a first number above 1 is one behind segments, and its
+//! that thread says that it is synced. A log whose marks name a first number above 1 is one behind segments, and its
 //! chain goes on from the last segment's end.
+//!
+//! The log is a **ring**, bounded by its size and not by the day. What is synced is let go: marked, cleared, and its room
+//! given back to the writer, who therefore only ever stores into zeros. While the disk is behind the ring fills; then the
+//! sequencer takes nothing more, and the gateways hold back. Without segments nothing is let go and the log holds a day.
 //!
 //! - [`writer`] appends; hot, the sequencer's thread only.
 //! - [`reader`] follows a log; `walk` checks records for it and for segments, and believes nothing it has not checked.
 //! - [`recovery`] decides at start what the end of a log means: clean, torn, or damaged.
 //! - [`persister`] moves the log to segments and owns the mark of what is synced; [`segment`] writes them, [`disk`] is
-//!   the seam beneath.
+//!   the seam beneath; [`release`] gives the log's room back.
+//! - [`pressure`] says who may still write when log or disk run short of room or the disk falls behind; [`lag`] tells
+//!   people how far it is.
 //! - [`segments`] verifies a directory at start; [`history`] reads segments and log as one journal.
 //! - [`fault`] names what can be wrong.
 //!
@@ -26,20 +32,27 @@
 pub mod disk;
 pub mod fault;
 pub mod history;
+pub mod lag;
 pub mod persister;
+pub mod pressure;
 pub mod reader;
 pub mod recovery;
+pub mod release;
 pub mod segment;
 pub mod segments;
+mod slots;
 mod walk;
 pub mod writer;
 
 pub use disk::{Disk, SystemDisk};
 pub use fault::{JournalFault, LogFull};
 pub use history::History;
+pub use lag::Lag;
 pub use persister::{Failure, Persister, PersisterCounters, PersisterLinks};
+pub use pressure::{Gauge, Intake, IntakeReader, Pressure, PressureCounters, PressureLimits};
 pub use reader::LogReader;
 pub use recovery::{Tail, TailState, Torn, recover, verify};
+pub use release::Release;
 pub use segment::{SegmentOptions, SegmentWriter};
 pub use segments::Segments;
 pub use walk::RecordView;

@@ -6,34 +6,39 @@
 //! and not the queue longer. Between groups it makes the next segment, a chunk of zeros at a time. A turn is bounded
 //! by [`GROUP_RECORDS_MAX`] and a chunk.
 //!
-//! With `survives = "power-loss"` its mark is the commit mark. When the disk is slow the gate fills, then the links,
-//! then the gateways leave their sockets unread; nothing is dropped and nobody waits here.
+//! What is synced may leave the log: the persister clears it and gives the room back. So the log is bounded by its size and
+//! not by the day: it holds what the disk does not have yet.
+//!
+//! With `survives = "power-loss"` its mark is the commit mark. When the disk is slow the gate fills (with the other
+//! promise the log), then the links, then the gateways leave their sockets unread; nothing is dropped, nobody waits here.
 //!
 //! The first write or sync that fails is the last: the intake is closed, the fault is kept for the exit, and nothing is
 //! tried again, because a sync that succeeds after one that failed says nothing about what the first had to write. A
 //! disk too full for the *next* segment is another matter: nothing is lost, a counter alarms, the step is tried again,
-//! and only when the present segment is full, too, do records wait. (Refusing new orders at that point while cancels
-//! pass is not built: both wait.)
+//! and its [`Gauge`] tells the sequencer how many records still fit, so that new orders are refused before records have
+//! to wait.
 
 use super::disk::Disk;
 use super::fault::JournalFault;
+use super::pressure::Gauge;
+use super::release::Release;
 use super::segment::SegmentWriter;
 use super::{LogReader, RECORD_BYTES};
+use crate::os::clock::Clock;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::MarkWriter;
 use crate::runtime::runner::StopFlag;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 /// Records of one group at most: 1 MiB, some milliseconds of a disk, and more than the gate lets wait.
 pub const GROUP_RECORDS_MAX: usize = (1 << 20) / RECORD_BYTES;
 /// Quiet after which a mark says that all is synced. Longer than the pauses of a busy venue, so that no order waits for
 /// it; short, because damage to the last group can be told from a write cut off only with that mark.
-const SETTLE_AFTER: Duration = Duration::from_millis(50);
+const SETTLE_AFTER_NS: u64 = 50_000_000;
 /// Pause before the next try of a full disk.
-const FULL_PAUSE: Duration = Duration::from_millis(200);
+const FULL_PAUSE_NS: u64 = 200_000_000;
 
 /// Counters of the persister.
 pub struct PersisterCounters {
@@ -90,6 +95,8 @@ impl Failure {
 pub struct PersisterLinks {
     /// Highest number that survives a loss of power.
     pub synced: MarkWriter,
+    /// Gives the log's room back.
+    pub room: Release,
     /// Closes the intake.
     pub closed: StopFlag,
     /// Ends the process.
@@ -105,24 +112,45 @@ pub struct Persister {
     disk: Box<dyn Disk>,
     links: PersisterLinks,
     counters: PersisterCounters,
-    quiet_since: Instant,
-    full_since: Option<Instant>,
+    clock: Box<dyn Clock + Send>,
+    quiet_since_ns: u64,
+    full_since_ns: Option<u64>,
     has_failed: bool,
+    gauge: Option<Gauge>,
 }
 
 impl Persister {
-    /// Follows `log` from the record on that `segments` lack.
+    /// Follows `log` from the record on that `segments` lack. `clock` does not go back.
     pub fn new(
         log: LogReader,
         segments: SegmentWriter,
         disk: Box<dyn Disk>,
-        links: PersisterLinks,
+        mut links: PersisterLinks,
         counters: PersisterCounters,
+        mut clock: Box<dyn Clock + Send>,
     ) -> Persister {
         assert!(log.link() == segments.next(), "the persister begins where the segments end");
+        links.room.release(segments.next());
         counters.segments.set(segments.count());
-        let quiet_since = Instant::now();
-        Persister { log, segments, disk, links, counters, quiet_since, full_since: None, has_failed: false }
+        let quiet_since_ns = clock.now();
+        Persister {
+            log,
+            segments,
+            disk,
+            links,
+            counters,
+            clock,
+            quiet_since_ns,
+            full_since_ns: None,
+            has_failed: false,
+            gauge: None,
+        }
+    }
+
+    /// Has the sequencer told by `gauge` how much room there is.
+    pub fn with_gauge(mut self, gauge: Gauge) -> Persister {
+        self.gauge = Some(gauge);
+        self
     }
 
     fn turn(&mut self) -> Result<usize, JournalFault> {
@@ -135,25 +163,37 @@ impl Persister {
             self.counters.segments.set(self.segments.count());
             done += 1;
         }
+        self.tell_room();
         Ok(done)
+    }
+
+    fn tell_room(&mut self) {
+        let Some(gauge) = &mut self.gauge else { return };
+        let full_after =
+            self.full_since_ns.map(|_| self.segments.next().number - 1 + self.segments.room_records() as u64);
+        gauge.set(self.links.synced.value(), full_after);
     }
 
     /// Writes and syncs what the log has beyond the segments, as far as a group and the segment go.
     fn move_group(&mut self) -> Result<usize, JournalFault> {
         let began = self.log.tail();
+        // Up to the ring's end: what follows is at its beginning and goes with the next group.
+        let most = GROUP_RECORDS_MAX.min(self.segments.free_records()).min(self.log.in_a_stretch());
         let mut records = 0;
-        while records < GROUP_RECORDS_MAX.min(self.segments.free_records()) && self.log.next_view()?.is_some() {
+        while records < most && self.log.next_view()?.is_some() {
             records += 1;
         }
         if records == 0 {
             return self.rest();
         }
-        let bytes = self.log.bytes(began..self.log.tail());
+        let bytes = self.log.bytes_since(began, records);
         self.segments.append(bytes, self.log.link(), &mut *self.disk)?;
         self.links.synced.set(self.log.number_next() - 1);
+        // After the mark that acknowledgements wait for.
+        self.links.room.release(self.log.link());
         self.counters.records.add(records as u64);
         self.counters.groups.add(1);
-        self.quiet_since = Instant::now();
+        self.quiet_since_ns = self.clock.now();
         Ok(records)
     }
 
@@ -161,7 +201,7 @@ impl Persister {
     fn rest(&mut self) -> Result<usize, JournalFault> {
         if self.segments.free_records() == 0 {
             self.counters.held_back.add(1);
-        } else if self.quiet_since.elapsed() > SETTLE_AFTER {
+        } else if self.clock.now() - self.quiet_since_ns > SETTLE_AFTER_NS {
             self.segments.settle(&mut *self.disk)?;
         }
         Ok(0)
@@ -169,19 +209,19 @@ impl Persister {
 
     /// A step towards the next segment. A full disk is told and tried again after a pause.
     fn prepare(&mut self) -> Result<bool, JournalFault> {
-        if self.full_since.is_some_and(|since| since.elapsed() < FULL_PAUSE) {
+        if self.full_since_ns.is_some_and(|since_ns| self.clock.now() - since_ns < FULL_PAUSE_NS) {
             return Ok(false);
         }
         match self.segments.prepare(&mut *self.disk) {
             Err(JournalFault::Disk { error, .. }) if is_full(&error) => {
                 self.counters.disk_full.set(1);
-                self.full_since = Some(Instant::now());
+                self.full_since_ns = Some(self.clock.now());
                 Ok(false)
             }
             other => {
                 let stepped = other?;
                 self.counters.disk_full.set(0);
-                self.full_since = None;
+                self.full_since_ns = None;
                 Ok(stepped)
             }
         }

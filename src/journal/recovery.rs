@@ -8,15 +8,27 @@
 //!   it, so a record is broken or missing in the **middle**. Nothing is changed and the start is refused with the
 //!   number: only a replica, or people, can say what stood there.
 //!
+//! A log is a ring. "The end" is then the oldest record, a lap later: where the break has gone all the way round, the log
+//! is full and nothing is left to judge. The oldest record and its chain value stand in the marks of the first page,
+//! so that a record of a lap before is not taken for one that counts. A process that died while it let records go may
+//! leave some of them, whole or in part, in the slots that the newest mark names; they are in segments and are cleared
+//! here without a word. That holds only with both marks sound: where one is damaged, nobody knows whether the writer had
+//! been given those slots already, and what stands there is judged like the rest.
+//!
 //! Cold. The log is held by its lock from here until the writer that continues it goes.
 
 use super::LogOptions;
+use super::RECORD_BYTES;
 use super::fault::JournalFault;
-use super::reader::{LogReader, read_header};
+use super::reader::{LogReader, Page, read_page};
+use super::release::{clear_record, settle_marks};
+use super::slots::Slots;
 use super::walk::{Break, Position, Walk};
 use crate::os::mapped::Mapped;
+use crate::wire::log_mark::LogMark;
 use crate::wire::record::{ALIGNMENT, Link, LogHeader};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +40,8 @@ const QUARANTINES_MAX: usize = 1_000;
 pub struct Tail {
     pub(super) memory: Arc<Mapped>,
     pub(super) header: LogHeader,
+    pub(super) slots: Slots,
+    pub(super) mark: LogMark,
     pub(super) next: Position,
     state: TailState,
 }
@@ -46,7 +60,7 @@ pub enum TailState {
 pub struct Torn {
     /// Where it began, in bytes from the beginning of the file.
     pub at: usize,
-    /// Bytes up to the last that is not zero, in whole lines.
+    /// Bytes up to the last that is not zero, in whole lines; in a log they go on over the ring's end.
     pub bytes: usize,
     /// Whether a length was stored. Lengths are stored last, so that a process that died does not leave this: the
     /// record was committed once, and was damaged since or lost to a host that died.
@@ -71,9 +85,9 @@ impl Tail {
         self.next.link
     }
 
-    /// What the first record had to.
+    /// What the oldest record of the log carries, or the next one when it has none.
     pub fn first_link(&self) -> Link {
-        self.header.link()
+        self.mark.link()
     }
 
     /// Bytes of the file up to the end of the last record.
@@ -89,58 +103,99 @@ impl Tail {
 }
 
 /// Takes the log of `group` over: verifies every record, decides what its end means, clears a torn one.
-/// Gives a reader at the first record, for replay, and the tail, for [`super::LogWriter::resume`].
+/// Gives a reader at the oldest record, for replay, and the tail, for [`super::LogWriter::resume`].
 /// # Errors
 /// Any [`JournalFault`]; the log is as it was.
 pub fn recover(options: &LogOptions, group: u64) -> Result<(LogReader, Tail), JournalFault> {
     let path = &options.path;
-    let (mut reader, memory) = take(path, Some(group))?;
-    let header = *reader.header();
-    let mut state = survey(reader.walk())?;
-    let next = reader.walk().position();
+    let (memory, page) = take(path, Some(group))?;
+    let Surveyed { mut state, next, rest, left_over } = survey(&memory, &page, path)?;
     if let TailState::Torn(torn) = &mut state {
-        let kept = quarantine(path, "quarantine", memory.published(torn.at, torn.bytes));
-        torn.quarantine = Some(kept.map_err(JournalFault::io("keep the torn tail of", path))?);
-        clear(&memory, torn.at, torn.bytes);
+        let bytes = torn_bytes(&memory, &rest, torn.bytes);
+        torn.quarantine =
+            Some(quarantine(path, "quarantine", &bytes).map_err(JournalFault::io("keep the torn tail of", path))?);
+        clear(&memory, &rest, torn.bytes);
     }
-    let reader = LogReader::over(Arc::clone(&memory), header, path);
-    Ok((reader, Tail { memory, header, next, state }))
+    let newest = page.marks.newest;
+    let mark = if page.marks.are_whole && newest.cleared == newest.first_number {
+        newest
+    } else {
+        let slots = left_over.into_iter().flat_map(|range| range.step_by(RECORD_BYTES));
+        slots.for_each(|at| clear_record(&memory, at));
+        settle_marks(&memory, newest.generation.get() + 1, newest.link())
+    };
+    let Page { header, slots, .. } = page;
+    let reader = LogReader::over(Arc::clone(&memory), (header, slots), mark.link(), path);
+    Ok((reader, Tail { memory, header, slots, mark, next, state }))
 }
 
 /// Verifies a log that nobody writes and says how it ends; changes nothing. With it the number of the last record.
 /// # Errors
 /// As [`recover`].
 pub fn verify(path: &Path) -> Result<(u64, TailState), JournalFault> {
-    let (mut reader, _) = take(path, None)?;
-    let state = survey(reader.walk())?;
-    Ok((reader.number_next() - 1, state))
+    let (memory, page) = take(path, None)?;
+    let Surveyed { state, next, .. } = survey(&memory, &page, path)?;
+    Ok((next.link.number - 1, state))
 }
 
 /// Opens a log under its lock and checks whose it is.
-fn take(path: &Path, group: Option<u64>) -> Result<(LogReader, Arc<Mapped>), JournalFault> {
+fn take(path: &Path, group: Option<u64>) -> Result<(Arc<Mapped>, Page), JournalFault> {
     let memory = Mapped::open(path, true).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => JournalFault::NotALog { path: path.to_path_buf(), why: "it is empty" },
         _ => JournalFault::io("open the log", path)(error),
     })?;
-    let header = read_header(&memory, path)?;
-    let found = header.group.get();
+    let page = read_page(&memory, path)?;
+    let found = page.header.group.get();
     match group {
         Some(expected) if expected != found => Err(JournalFault::Foreign { path: path.to_path_buf(), expected, found }),
-        _ => {
-            let memory = Arc::new(memory);
-            Ok((LogReader::over(Arc::clone(&memory), header, path), memory))
-        }
+        _ => Ok((Arc::new(memory), page)),
     }
 }
 
-/// Reads to the break and says what it is. Leaves the walk there. Nobody writes while the lock is ours.
-fn survey(walk: &mut Walk) -> Result<TailState, JournalFault> {
-    let Break { at, bytes, published, writing_went_on } = walk.survey(|_| {})?;
+/// A log read to its end.
+struct Surveyed {
+    state: TailState,
+    next: Position,
+    /// What stands from the break on, in its order.
+    rest: [Range<usize>; 3],
+    /// Slots whose records were being let go.
+    left_over: [Range<usize>; 2],
+}
+
+/// Reads to the break and says what it is. Nobody writes while the lock is ours.
+fn survey(memory: &Arc<Mapped>, page: &Page, path: &Path) -> Result<Surveyed, JournalFault> {
+    let &Page { slots, marks, .. } = page;
+    let first = marks.newest.link();
+    // A lap after the oldest record, and after the oldest that may have left something.
+    let lap = first.number + slots.count();
+    let cleared = if marks.are_whole { marks.newest.cleared.get() } else { first.number };
+    let strict = cleared + slots.count();
+    if strict < first.number {
+        return Err(JournalFault::NotALog { path: path.to_path_buf(), why: "its marks are of another log" });
+    }
+    let mut walk = Walk::around(Arc::clone(memory), slots, first);
+    let published = walk.walk_to_break(lap, |_| {})?;
+    let next = walk.position();
+    let [front, back] = slots.stretches(next.link.number, strict.max(next.link.number));
+    // Less than a record, behind the slots; nobody ever writes there.
+    let rest = [front, back, slots.end()..memory.len()];
+    let bytes = rest.clone().map(|range| memory.published(range.start, range.len()));
+    let published = published && next.link.number < strict;
+    let Break { at, bytes, published, writing_went_on } = walk.judge(published, &bytes.each_ref().map(|b| &**b));
     if writing_went_on {
         return Err(walk.damaged());
     }
     let torn = Torn { at, bytes, published, quarantine: None };
-    Ok(if bytes == 0 { TailState::Clean } else { TailState::Torn(torn) })
+    let state = if bytes == 0 { TailState::Clean } else { TailState::Torn(torn) };
+    Ok(Surveyed { state, next, rest, left_over: slots.stretches(strict.max(next.link.number), lap) })
+}
+
+/// The first `bytes` of what stands in `rest`, in a piece.
+fn torn_bytes(memory: &Mapped, rest: &[Range<usize>], bytes: usize) -> Vec<u8> {
+    let mut torn: Vec<u8> =
+        rest.iter().flat_map(|range| memory.published(range.start, range.len())).copied().take(bytes).collect();
+    torn.shrink_to_fit();
+    torn
 }
 
 /// Copies a torn tail beside its file, under the first free number, and syncs the copy where that means something.
@@ -164,10 +219,15 @@ pub(super) fn quarantine(file: &Path, suffix: &str, bytes: &[u8]) -> io::Result<
     Err(io::Error::other("too many quarantine files are there already"))
 }
 
-/// Zeroes a torn tail. Dying in the middle leaves a shorter one, which the next start treats alike.
-fn clear(memory: &Mapped, at: usize, bytes: usize) {
+/// Zeroes the first `bytes` of what stands in `rest`. Dying in the middle leaves a shorter one, which the next start treats
+/// alike.
+fn clear(memory: &Mapped, rest: &[Range<usize>], mut bytes: usize) {
     const ZEROS: [u8; ALIGNMENT] = [0; ALIGNMENT];
-    for offset in (0..bytes).step_by(ALIGNMENT) {
-        memory.write(at + offset, &ZEROS[..ALIGNMENT.min(bytes - offset)]);
+    for range in rest {
+        let torn = bytes.min(range.len());
+        for offset in (0..torn).step_by(ALIGNMENT) {
+            memory.write(range.start + offset, &ZEROS[..ALIGNMENT.min(torn - offset)]);
+        }
+        bytes -= torn;
     }
 }

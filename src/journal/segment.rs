@@ -108,6 +108,12 @@ impl SegmentWriter {
         (self.current.bytes - self.current.at) / RECORD_BYTES
     }
 
+    /// The same with the next segment, if that is ready.
+    pub fn room_records(&self) -> usize {
+        let ahead = if self.is_ahead() { (self.bytes - RECORDS_START) / RECORD_BYTES } else { 0 };
+        self.free_records() + ahead
+    }
+
     /// Whether the next segment should be made even at the cost of a group's time.
     pub fn is_half_full(&self) -> bool {
         self.current.at > self.current.bytes / 2

@@ -4,16 +4,21 @@
 //! touched and locked at start. The order of the stores carries the crash safety: payload, header, and last the
 //! length; a process killed between any two instructions leaves a record of length 0, which is no record.
 //! One writer a log, kept by the lock on the file.
+//!
+//! The log is a ring. The writer goes round in it as far as records have been let go ([`Release`], the persister's), and
+//! looks at that mark only when the room it knows of has run out. Where nobody lets records go, it is filled once.
 
 use super::fault::{JournalFault, LogFull};
 use super::recovery::Tail;
+use super::release::{Release, settle_marks};
+use super::slots::Slots;
 use super::{HEADED_BYTES, LogOptions, LogReader, PADDED_BYTES, PAYLOAD_BYTES, RECORD_BYTES};
 use crate::os::crc;
 use crate::os::mapped::Mapped;
+use crate::runtime::link::{MarkReader, mark};
 use crate::types::Sequenced;
-use crate::wire::record::{
-    ALIGNMENT, HEADER_BYTES, KIND_COMMAND, Link, LogHeader, RECORD_VERSION, RECORDS_START, RecordHeader,
-};
+use crate::wire::log_mark::LogMark;
+use crate::wire::record::{ALIGNMENT, HEADER_BYTES, KIND_COMMAND, Link, LogHeader, RECORD_VERSION, RecordHeader};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,9 +39,16 @@ pub struct LogWriter {
     memory: Arc<Mapped>,
     options: LogOptions,
     header: LogHeader,
+    slots: Slots,
     /// Where the next record goes.
     at: usize,
     next: Link,
+    /// The first number for which no room is known. Refreshed from `room` when it is reached.
+    number_end: u64,
+    /// Slots of all records before this one are free.
+    room: MarkReader,
+    /// Until somebody takes it.
+    release: Option<Release>,
     locked: bool,
 }
 
@@ -62,21 +74,39 @@ impl LogWriter {
         if options.bytes < LogOptions::bytes_for(1) {
             return Err(JournalFault::NotALog { path: options.path, why: "its size leaves no room for a record" });
         }
-        let (memory, header) = made_whole(&options, |bytes| {
+        let (memory, header, mark) = made_whole(&options, |bytes| {
             let header = LogHeader::new(group, boot, bytes as u64);
             link.map_or(header, |link| header.following(link))
         })
         .map_err(JournalFault::io("create the log", &options.path))?;
-        let (at, next) = (RECORDS_START, header.link());
-        LogWriter { memory, options, header, at, next, locked: false }.prepared()
+        let slots = Slots::of(&header).expect("the size leaves room for a record");
+        LogWriter::new((memory, options, header, slots), header.link(), mark).prepared()
     }
 
     /// Continues a log after the tail that recovery found. The lock taken there is kept.
     /// # Errors
     /// `Io` when locking in memory is demanded and refused.
     pub fn resume(options: LogOptions, tail: Tail) -> Result<LogWriter, JournalFault> {
-        let Tail { memory, header, next, .. } = tail;
-        LogWriter { memory, options, header, at: next.at, next: next.link, locked: false }.prepared()
+        let Tail { memory, header, slots, mark, next, .. } = tail;
+        LogWriter::new((memory, options, header, slots), next.link, mark).prepared()
+    }
+
+    fn new(log: (Arc<Mapped>, LogOptions, LogHeader, Slots), next: Link, newest: LogMark) -> LogWriter {
+        let (memory, options, header, slots) = log;
+        let (room_writer, room) = mark();
+        let release = Release::new(Arc::clone(&memory), slots, newest, room_writer);
+        LogWriter {
+            at: slots.at(next.number),
+            number_end: room.value() + slots.count(),
+            memory,
+            options,
+            header,
+            slots,
+            next,
+            room,
+            release: Some(release),
+            locked: false,
+        }
     }
 
     /// Faults every page in and pins it, so that no append has to.
@@ -100,7 +130,7 @@ impl LogWriter {
     /// When `record.number` is not the next one: numbers are dense, so that is a bug.
     #[inline]
     pub fn append(&mut self, record: &Sequenced) -> Result<(), LogFull> {
-        if self.free_bytes() < RECORD_BYTES {
+        if !self.has_room() {
             return Err(LogFull);
         }
         assert!(record.number.0 == self.next.number, "numbers of records are dense");
@@ -114,7 +144,7 @@ impl LogWriter {
         self.memory.write(self.at + LENGTH_BYTES, &header.as_bytes()[LENGTH_BYTES..]);
         // Publish last: from here on the record exists. Pairs with the load in `reader::examine`.
         self.memory.atomic_u32(self.at).store(header.length.get(), Ordering::Release);
-        self.at += RECORD_BYTES;
+        self.at = self.slots.after(self.at);
         self.next = header.link();
         Ok(())
     }
@@ -135,22 +165,40 @@ impl LogWriter {
         }
     }
 
-    /// Bytes left.
+    /// Whether there is room for another record. Looks at what was let go only when the room known of has run out.
     #[inline]
-    pub fn free_bytes(&self) -> usize {
-        self.memory.len() - self.at
+    pub fn has_room(&mut self) -> bool {
+        self.next.number < self.number_end || self.look_for_room()
     }
 
-    /// Records left.
+    #[cold]
+    fn look_for_room(&mut self) -> bool {
+        self.number_end = self.room.value() + self.slots.count();
+        self.next.number < self.number_end
+    }
+
+    /// Records there is room for now. Looks at what was let go.
     #[inline]
     pub fn free_records(&self) -> usize {
-        self.free_bytes() / RECORD_BYTES
+        (self.room.value() + self.slots.count() - self.next.number) as usize
     }
 
-    /// Records in the log.
+    /// Records that the log holds when nothing has been let go of it.
+    pub fn capacity_records(&self) -> usize {
+        self.slots.count() as usize
+    }
+
+    /// Records in the log: those that have not been let go.
     #[inline]
     pub fn records(&self) -> u64 {
-        self.next.number - self.header.first_number.get()
+        self.next.number - self.room.value()
+    }
+
+    /// The right to let the oldest records go, for whoever moves them elsewhere.
+    /// # Panics
+    /// When it was taken before: there is one.
+    pub fn release(&mut self) -> Release {
+        self.release.take().expect("one lets the records of a log go")
     }
 
     /// The number the next record must have.
@@ -164,18 +212,20 @@ impl LogWriter {
         self.locked
     }
 
-    /// A reader of this log from its beginning, for another thread: it follows as records are appended.
+    /// A reader of this log from its oldest record on, for another thread: it follows as records are appended. Whoever lets
+    /// records go sees to it that this reader has had them.
     pub fn reader(&self) -> LogReader {
-        LogReader::over(Arc::clone(&self.memory), self.header, &self.options.path)
+        let newest = super::walk::living_marks(&self.memory).expect("the marks of a log of ours are sound");
+        self.reader_from(newest.newest.link())
     }
 
     /// The same from the record on that `link` announces, which the caller found in this log or knows to be its next.
     /// # Panics
-    /// When no such record has its place between the log's first and its next.
+    /// When no such record has its place between the log's oldest and its next.
     pub fn reader_from(&self, link: Link) -> LogReader {
-        let first = self.header.first_number.get();
-        assert!((first..=self.next.number).contains(&link.number), "a reader begins at a record of its log");
-        self.reader().from(RECORDS_START + (link.number - first) as usize * RECORD_BYTES, link)
+        let known = self.room.value()..=self.next.number;
+        assert!(known.contains(&link.number), "a reader begins at a record of its log");
+        LogReader::over(Arc::clone(&self.memory), (self.header, self.slots), link, &self.options.path)
     }
 
     /// What the next record must carry.
@@ -186,7 +236,10 @@ impl LogWriter {
 
 /// A file with its header under the log's name, or none: a process killed while it makes one leaves another name, which
 /// is no obstacle to the next.
-fn made_whole(options: &LogOptions, header: impl FnOnce(usize) -> LogHeader) -> io::Result<(Arc<Mapped>, LogHeader)> {
+fn made_whole(
+    options: &LogOptions,
+    header: impl FnOnce(usize) -> LogHeader,
+) -> io::Result<(Arc<Mapped>, LogHeader, LogMark)> {
     let path = &options.path;
     if path.exists() {
         return Err(io::Error::from(io::ErrorKind::AlreadyExists));
@@ -195,10 +248,11 @@ fn made_whole(options: &LogOptions, header: impl FnOnce(usize) -> LogHeader) -> 
     let memory = Mapped::replace(&unfinished, options.bytes)?;
     let header = header(memory.len());
     memory.write(0, header.as_bytes());
+    let mark = settle_marks(&memory, 0, header.link());
     // A link and not a renaming, which would take the place of a log that somebody made meanwhile.
     let named = std::fs::hard_link(&unfinished, path);
     std::fs::remove_file(&unfinished)?;
-    named.map(|()| (Arc::new(memory), header))
+    named.map(|()| (Arc::new(memory), header, mark))
 }
 
 /// As [`RecordHeader::seal`], with both checksums in one pass: see [`crc`]. That the two agree is seen by every

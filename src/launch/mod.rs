@@ -5,6 +5,7 @@
 //! ends. Cold but for what it starts. A stop drains: the edge takes nothing more, the stages finish what is under
 //! way, and then each agent's end is written down, so that a replay can be held against it.
 
+pub mod alarms;
 pub mod closing;
 pub mod endpoints;
 pub mod fault;
@@ -12,6 +13,7 @@ pub mod placement;
 pub mod promise;
 pub mod rebuild;
 pub mod replayed;
+pub mod seams;
 pub mod stages;
 pub mod status;
 pub mod twin;
@@ -29,6 +31,7 @@ use crate::types::Number;
 use closing::Closing;
 use endpoints::Endpoints;
 use placement::Plan;
+use seams::SystemSeams;
 use stages::{Ends, Stages};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,7 +88,7 @@ impl Exchange {
         let allowed = affinity::allowed().map_err(LaunchFault::system("reading the cores", "this process may use"))?;
         let names = stages::hot_names(config.market.matchers);
         let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
-        let stages = Stages::build(&config, &plan, disk)?;
+        let stages = Stages::build(&config, &plan, SystemSeams::on(disk))?;
         Closing::forget(directory)
             .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);

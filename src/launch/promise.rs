@@ -4,7 +4,8 @@
 //! nobody has to guess which one is in force.
 
 use super::LaunchFault;
-use crate::config::{Config, SegmentKnobs, Survives};
+use crate::config::{self, Config, JournalKnobs, SegmentKnobs, Survives};
+use crate::journal::{self, PressureLimits};
 use crate::os::pages::{Room, room};
 use std::path::Path;
 
@@ -29,6 +30,15 @@ pub fn check(config: &Config) -> Result<Vec<String>, LaunchFault> {
     Ok(lines)
 }
 
+/// The limits of a log of so many records.
+pub fn limits(knobs: &JournalKnobs, records: usize) -> PressureLimits {
+    PressureLimits {
+        reserve: records as u64 * u64::from(knobs.reserve_percent) / 100,
+        unsynced_max: knobs.unsynced_records_max,
+        acknowledges_on_disk: knobs.survives == Survives::PowerLoss,
+    }
+}
+
 fn at(directory: &Path) -> Result<Room, LaunchFault> {
     // The segments' directory may be made by this very start: what counts is where it will lie.
     let there = directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
@@ -44,6 +54,8 @@ fn refusal(segments: &SegmentKnobs, disk: Room) -> String {
         disk.kind
     )
 }
+
+const _: () = assert!(config::RECORD_BYTES == journal::RECORD_BYTES, "what a configuration is checked by");
 
 fn words(survives: Survives) -> &'static str {
     match survives {

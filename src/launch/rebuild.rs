@@ -11,7 +11,7 @@ use crate::config::{Config, Survives};
 use crate::egress::fan::Outlet;
 use crate::engine::digest;
 use crate::journal::history::{History, go_on_in};
-use crate::journal::{JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, host_boot, recover};
+use crate::journal::{JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, recover};
 use crate::os::pages;
 use crate::types::{Command, CommandKind, Market, Nanos, Number, Sequenced};
 use crate::wire::record::Link;
@@ -48,11 +48,12 @@ pub fn group(market: &Market) -> u64 {
         .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
-/// Opens segments and log, or creates what is not there, and replays all of it into `outlet`.
+/// Opens segments and log, or creates what is not there, and replays all of it into `outlet`. `boot` is the present run
+/// of the host.
 ///
 /// # Errors
 /// A journal that is damaged, held by another process, of other reference data, or that the system refuses.
-pub fn rebuild(config: &Config, outlet: &mut impl Outlet) -> Result<Rebuilt, LaunchFault> {
+pub fn rebuild(config: &Config, boot: u64, outlet: &mut impl Outlet) -> Result<Rebuilt, LaunchFault> {
     let options = LogOptions {
         path: log_path(&config.directory),
         bytes: config.journal.log_bytes,
@@ -74,7 +75,7 @@ pub fn rebuild(config: &Config, outlet: &mut impl Outlet) -> Result<Rebuilt, Lau
         None => None,
     };
     let end = segments.as_ref().and_then(Segments::end);
-    let (writer, found) = log_after(&options, config, end, &mut replay, outlet, &mut notes)?;
+    let (writer, found) = log_after(&options, config, boot, end, &mut replay, outlet, &mut notes)?;
     let Replay { twin, last, .. } = replay;
     Ok(Rebuilt { twin, writer, last, found, notes, segments, engine_bytes })
 }
@@ -115,13 +116,14 @@ impl Replay<'_> {
 fn log_after(
     options: &LogOptions,
     config: &Config,
+    boot: u64,
     end: Option<Link>,
     replay: &mut Replay<'_>,
     outlet: &mut impl Outlet,
     notes: &mut Vec<String>,
 ) -> Result<(LogWriter, String), LaunchFault> {
     let group = group(&config.market);
-    let fresh = |options: &LogOptions| LogWriter::create_following(options.clone(), group, host_boot(), end);
+    let fresh = |options: &LogOptions| LogWriter::create_following(options.clone(), group, boot, end);
     if !options.path.exists() {
         let writer = fresh(options)?;
         let found = match end {
@@ -130,7 +132,7 @@ fn log_after(
         };
         return Ok((writer, found));
     }
-    match fitting(options, group, end) {
+    match fitting(options, group, boot, end) {
         Ok((mut reader, tail)) => {
             while let Some(record) = reader.next()? {
                 replay.take(&record, outlet);
@@ -140,7 +142,7 @@ fn log_after(
             let writer = LogWriter::resume(options.clone(), tail)?;
             Ok((writer, format!("{} records replayed", replay.last.0)))
         }
-        Err(fault) if end.is_some() && is_about_content(&fault) && may_be_set_aside(config, &options.path) => {
+        Err(fault) if end.is_some() && is_about_content(&fault) && may_be_set_aside(config, boot, &options.path) => {
             let aside = set_aside(&options.path)?;
             notes.push(format!(
                 "the log did not outlive the power whole ({fault}); it was set aside as {} and the segments count",
@@ -153,9 +155,9 @@ fn log_after(
 }
 
 /// Takes a log over if it is sound and goes on where the segments end; its reader stands there.
-fn fitting(options: &LogOptions, group: u64, end: Option<Link>) -> Result<(LogReader, Tail), JournalFault> {
+fn fitting(options: &LogOptions, group: u64, boot: u64, end: Option<Link>) -> Result<(LogReader, Tail), JournalFault> {
     let (mut reader, tail) = recover(options, group)?;
-    refuse_damaged_end(&tail)?;
+    refuse_damaged_end(&tail, boot)?;
     match end {
         Some(end) => go_on_in(&mut reader, end)?,
         None if tail.first_link().number > 1 => {
@@ -173,9 +175,9 @@ fn fitting(options: &LogOptions, group: u64, end: Option<Link>) -> Result<(LogRe
 
 /// Whether what a log lost is no loss: it was made before the host was started the last time. A log that does not
 /// even say when it was made is dispensable only where everything acknowledged is in the segments.
-fn may_be_set_aside(config: &Config, path: &Path) -> bool {
+fn may_be_set_aside(config: &Config, boot: u64, path: &Path) -> bool {
     match LogReader::open(path) {
-        Ok(log) => log.header().boot.get() != host_boot(),
+        Ok(log) => log.header().boot.get() != boot,
         Err(_) => config.journal.survives == Survives::PowerLoss,
     }
 }
@@ -189,6 +191,7 @@ fn is_about_content(fault: &JournalFault) -> bool {
         | JournalFault::Foreign { .. }
         | JournalFault::DamagedSegment { .. }
         | JournalFault::Misplaced { .. }
+        | JournalFault::Gone { .. }
         | JournalFault::Disk { .. }
         | JournalFault::Unknown { .. } => false,
     }
@@ -238,9 +241,9 @@ pub fn replay(
 
 /// A record whose length was stored was acknowledged, and storing the length is the last step of writing it. If it
 /// is broken while the host has not been down, memory was damaged: cutting it off would lose an acknowledged order.
-fn refuse_damaged_end(tail: &Tail) -> Result<(), JournalFault> {
+fn refuse_damaged_end(tail: &Tail, boot: u64) -> Result<(), JournalFault> {
     match tail.state() {
-        TailState::Torn(torn) if torn.published && tail.boot() == host_boot() => {
+        TailState::Torn(torn) if torn.published && tail.boot() == boot => {
             let number = tail.last_number() + 1;
             Err(JournalFault::Damaged { number, at: torn.at })
         }

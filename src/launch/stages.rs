@@ -10,54 +10,39 @@ use super::endpoints::Endpoints;
 use super::placement::Plan;
 use super::rebuild::{Rebuilt, rebuild};
 use super::replayed::Stores;
+use super::seams::Seams;
 use super::watched::Watched;
 use super::{counters_path, promise, status};
-use crate::config::{Config, Engine, GatewayKnobs, Survives};
+use crate::config::{Config, GatewayKnobs, Survives};
 use crate::egress::{Egress, EgressLinks, one_gateway};
-use crate::engine::book::{EVENTS_MAX, Shard};
+use crate::engine::book::Shard;
 use crate::feed::{DepthCache, FeedOptions, FeedStream, Hold, Publisher};
-use crate::gateway::agent::{Gateway, SteadyClock};
+use crate::gateway::agent::Gateway;
 use crate::gateway::core::{Core, Rate};
-use crate::gateway::login::{LoginDesk, Passwords};
-use crate::gateway::net;
+use crate::gateway::login::LoginDesk;
 use crate::gateway::operator::{Operator, OperatorLinks};
 use crate::gateway::session::SessionTimes;
 use crate::gateway::shared::{Shared, SharedOptions};
 use crate::gateway::tcp::{Tcp, TcpOptions};
-use crate::journal::{Disk, Failure, LogWriter, Persister, PersisterCounters, PersisterLinks, SegmentWriter, Segments};
+use crate::journal::{
+    Disk, Failure, Lag, LogWriter, Persister, PersisterCounters, PersisterLinks, PressureCounters, SegmentWriter,
+    Segments, pressure::pressure,
+};
 use crate::matcher::Matcher;
-use crate::os::clock::{Clock, CountedClock};
-use crate::os::pages;
+use crate::os::clock::Clock;
 use crate::os::udp::MulticastOut;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counters;
 use crate::runtime::link::{MarkReader, Receiver, Sender, bounded, mark};
 use crate::runtime::runner::StopFlag;
 use crate::runtime::shared_ring::SLOT_BYTES;
-use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, TimeSource, Timer};
+use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, Timer};
 use crate::types::{Command, Market, Nanos, Number, Report, Sequenced, SessionId};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 /// Most counters of one exchange: the fixed ones, and some for each matcher.
 const COUNTERS_MAX: usize = 256;
-// The links between hot stages are small on purpose. A link's memory is walked round and round, so what counts for the
-// cache is its capacity and not what waits in it; together these stay below half of a core's second-level cache. The
-// terms: what a stage takes in one turn (32 commands or records, 256 events), and as much again.
-/// Commands between the edge and the sequencer.
-const COMMANDS_LINK: usize = 128;
-/// Records on their way to a matcher or to egress.
-const RECORDS_LINK: usize = 128;
-/// Events from a matcher: a whole buffer and as much again, so that one is drained while the next is filled.
-const EVENTS_LINK: usize = 2 * EVENTS_MAX;
-/// Reports and public facts on their way to the edge, outcomes on their way back.
-const OUTWARD_LINK: usize = 256;
-/// Logins and operator's requests: people and reconnects.
-const COLD_LINK: usize = 64;
-/// Price levels the depth cache keeps a side; beyond it the far ones are forgotten and counted.
-const CACHE_LEVELS_MAX: usize = 1 << 16;
-
-const _: () = assert!(EVENTS_LINK > EVENTS_MAX, "a matcher waits for room for a whole buffer");
 
 /// All that runs, before it is placed on threads.
 pub struct Stages {
@@ -135,16 +120,6 @@ impl Ends {
     }
 }
 
-/// The system's clock for record times.
-struct RecordTime(CountedClock);
-
-impl TimeSource for RecordTime {
-    #[inline]
-    fn now(&mut self) -> Nanos {
-        Nanos(self.0.now())
-    }
-}
-
 /// The links between the stages, both ends, before they are handed out.
 struct Links {
     to_matchers: Vec<(Sender<Sequenced>, Receiver<Sequenced>)>,
@@ -158,27 +133,33 @@ pub fn hot_names(matchers: u16) -> Vec<String> {
 }
 
 impl Stages {
-    /// Recovers the log and builds everything on it, as it will be placed. Takes all memory and binds all sockets.
+    /// Recovers the log and builds everything on it, as it will be placed and on what `seams` brings. Takes all memory
+    /// and binds all sockets.
     ///
     /// # Errors
     /// See [`LaunchFault`].
-    pub fn build(config: &Config, plan: &Plan, disk: Box<dyn Disk>) -> Result<Stages, LaunchFault> {
-        let promise_lines = promise::check(config)?;
+    pub fn build<S: Seams>(config: &Config, plan: &Plan, mut seams: S) -> Result<Stages, LaunchFault> {
+        let promise_lines = seams.promise(config)?;
+        let (rooms, disk) = (seams.rooms(), seams.disk());
         let market = &config.market;
         let matchers = usize::from(market.matchers);
         let mut notes = Vec::new();
         let mut counters = Counters::create(&counters_path(config), COUNTERS_MAX)
             .map_err(LaunchFault::system("creating the counters file in", config.directory.display()))?;
         let depth_path = config.directory.join("depth");
-        let cache = DepthCache::create(&depth_path, market, CACHE_LEVELS_MAX)
+        let cache = DepthCache::create(&depth_path, market, rooms.cache_levels)
             .map_err(LaunchFault::system("creating the depth cache", depth_path.display()))?;
         let mut stores = Stores::new(config, FeedStream::new(market, config.feed.store_bytes, Some(cache)));
-        let Rebuilt { twin, writer, last, found, notes: found_notes, segments, engine_bytes } =
-            rebuild(config, &mut stores)?;
+        let Rebuilt { twin, mut writer, last, found, notes: found_notes, segments, engine_bytes } =
+            rebuild(config, seams.boot(), &mut stores)?;
         notes.extend(found_notes);
         stores.check()?;
         let Stores { streams, feed, .. } = stores;
-        let mut journal_lines = vec![format!("journal    {found}, room for {} more in the log", writer.free_records())];
+        let room = match &segments {
+            Some(_) => format!("the log goes round in {} records", writer.capacity_records()),
+            None => format!("room for {} more in the log", writer.free_records()),
+        };
+        let mut journal_lines = vec![format!("journal    {found}, {room}")];
         journal_lines.extend(promise_lines);
         if !writer.is_locked() {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
@@ -193,13 +174,22 @@ impl Stages {
         let failure = Failure::default();
         let persisted = segments.map(|segments| {
             let ends = (closed.clone(), stop.clone(), failure.clone());
-            persister(config, segments, &writer, last.0, disk, ends, &mut counters)
+            persister(config, segments, &mut writer, last.0, (disk, Box::new(seams.steady())), ends, &mut counters)
         });
         let (persister, synced_reader, disk_line) = persisted.transpose()?.map_or((None, None, None), |made| {
             let (persister, synced, line) = made;
             (Some(persister), Some(synced), Some(line))
         });
         journal_lines.extend(disk_line);
+        // Who may write when the journal runs short of room, and who tells people that the disk is behind.
+        let limits = promise::limits(&config.journal, writer.capacity_records());
+        let synced = synced_reader.as_ref().map(MarkReader::value);
+        let (pressure, gauge, intake) = pressure(limits, synced, PressureCounters::new(&mut counters));
+        let persister = persister.map(|persister| persister.with_gauge(gauge));
+        let alarm_ms = config.journal.sync_alarm_ms;
+        let lag = synced_reader
+            .clone()
+            .map(|synced| Lag::new(appended_reader.clone(), synced, seams.steady(), alarm_ms, &mut counters));
         // One owner of the mark that the gate waits for: who keeps the promise.
         let committed_reader = match (config.journal.survives, &synced_reader) {
             (Survives::PowerLoss, Some(synced)) => synced.clone(),
@@ -208,34 +198,35 @@ impl Stages {
             }
             (Survives::ProcessCrash, _) => appended_reader.clone(),
         };
-        let (command_in, command_out) = bounded::<Command>(COMMANDS_LINK);
-        let (operator_in, operator_out) = bounded::<Command>(COLD_LINK);
-        let (echo_in, echo_out) = bounded::<Sequenced>(COLD_LINK);
-        let (pages_wanted_in, pages_wanted_out) = bounded(COLD_LINK);
+        let (command_in, command_out) = bounded::<Command>(rooms.commands);
+        let (operator_in, operator_out) = bounded::<Command>(rooms.cold);
+        let (echo_in, echo_out) = bounded::<Sequenced>(rooms.cold);
+        let (pages_wanted_in, pages_wanted_out) = bounded(rooms.cold);
         let (pages_in, pages_out) = bounded(market.tickers.len());
-        let (outcome_in, outcome_out) = bounded(OUTWARD_LINK);
-        let (ticket_in, ticket_out) = bounded(RECORDS_LINK);
-        let (report_in, report_out) = bounded::<Report>(OUTWARD_LINK);
-        let (public_in, public_out) = bounded(OUTWARD_LINK);
-        let links = Links { to_matchers: (0..matchers).map(|_| bounded(RECORDS_LINK)).collect() };
+        let (outcome_in, outcome_out) = bounded(rooms.outward);
+        let (ticket_in, ticket_out) = bounded(rooms.records);
+        let (report_in, report_out) = bounded::<Report>(rooms.outward);
+        let (public_in, public_out) = bounded(rooms.outward);
+        let links = Links { to_matchers: (0..matchers).map(|_| bounded(rooms.records)).collect() };
         let (to_matchers, from_sequencer): (Vec<_>, Vec<_>) = links.to_matchers.into_iter().unzip();
-        let (events_in, events_out): (Vec<_>, Vec<_>) = (0..matchers).map(|_| bounded(EVENTS_LINK)).unzip();
+        let (events_in, events_out): (Vec<_>, Vec<_>) = (0..matchers).map(|_| bounded(rooms.events)).unzip();
 
         let ends = Arc::new(Ends::default());
         ends.note(|parts| parts.shards = vec![0; matchers]);
         let mut hot: Vec<Box<dyn Agent>> = Vec::new();
 
         // The edge: TCP and shared memory over the same streams, logins checked by a cold thread.
-        let (attempts_in, attempts_out) = bounded(COLD_LINK);
-        let (answers_in, answers_out) = bounded(COLD_LINK);
+        let (attempts_in, attempts_out) = bounded(rooms.cold);
+        let (answers_in, answers_out) = bounded(rooms.cold);
         let rate = Rate {
             messages_per_second: config.gateway.throttle_per_second,
             burst: config.gateway.throttle_per_second.div_ceil(10),
         };
-        let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters);
-        let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, SteadyClock);
-        let (tcp, orders, network_line) = tcp(config)?;
-        gateway.add(tcp);
+        let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters)
+            .with_intake(intake, limits.asked_max(market.sessions.len()));
+        let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady());
+        let (network, orders, network_line) = seams.network(&config.gateway)?;
+        gateway.add(Box::new(Tcp::new(network, tcp_options(&config.gateway))));
         let shared_path = config.gateway.shared_memory.then(|| config.directory.join("orders.sock"));
         if let Some(path) = &shared_path {
             let options = SharedOptions {
@@ -251,7 +242,7 @@ impl Stages {
         }
         let noted = Arc::clone(&ends);
         let sessions = market.sessions.len() as u16;
-        hot.push(Box::new(Watched::new(gateway, move |gateway: &Gateway<SteadyClock>| {
+        hot.push(Box::new(Watched::new(gateway, move |gateway: &Gateway<S::Steady>| {
             let streams = &gateway.core().streams;
             let end = |s| (streams.next_sequence(s) - 1, streams.digest(s));
             noted.note(|parts| {
@@ -263,6 +254,7 @@ impl Stages {
         // The one order of events.
         let sequencer_links = SequencerLinks {
             inputs: vec![command_out, operator_out],
+            pressure,
             outcomes: outcome_out,
             matchers: to_matchers,
             tickets: ticket_in,
@@ -275,10 +267,9 @@ impl Stages {
             calendar: config.calendar.clone(),
         };
         let sequencer_counters = SequencerCounters::new(&mut counters);
-        let time = RecordTime(CountedClock::new());
-        let sequencer = Sequencer::new(oms, writer, time, last, market, sequencer_links, sequencer_counters);
+        let sequencer = Sequencer::new(oms, writer, seams.time(), last, market, sequencer_links, sequencer_counters);
         let noted = Arc::clone(&ends);
-        hot.push(Box::new(Watched::new(sequencer, move |sequencer: &Sequencer<RecordTime>| {
+        hot.push(Box::new(Watched::new(sequencer, move |sequencer: &Sequencer<S::Time>| {
             let digest = sequencer.oms().digest();
             noted.note(|parts| parts.oms = digest);
         })));
@@ -303,6 +294,7 @@ impl Stages {
             feed: public_in,
             committed: committed_reader.clone(),
             delivered,
+            held_max: rooms.held,
         };
         let events = counters.add("egress.events");
         hot.push(Box::new(Egress::new(egress_links, one_gateway(market.sessions.len()), events)));
@@ -319,12 +311,13 @@ impl Stages {
             hold: if plan.is_shared("feed") { Hold::SHARED } else { Hold::NONE },
             ..FeedOptions::default()
         };
-        let publisher = Publisher::new(feed, &options, public_out, &mut counters)
-            .map_err(LaunchFault::system("opening the feed's sockets for", config.feed.group))?;
+        let ports =
+            seams.feed(&options).map_err(LaunchFault::system("opening the feed's sockets for", config.feed.group))?;
+        let publisher = Publisher::new(feed, &options, ports, seams.steady(), public_out, &mut counters);
         let rerequest =
             publisher.request_address().map_err(LaunchFault::system("asking for the address of", "re-requests"))?;
         let noted = Arc::clone(&ends);
-        hot.push(Box::new(Watched::new(publisher, move |publisher: &Publisher| {
+        hot.push(Box::new(Watched::new(publisher, move |publisher: &Publisher<S::Port, S::Steady>| {
             let store = publisher.stream().store();
             noted.note(|parts| {
                 parts.feed = (store.count(), store.digest());
@@ -335,9 +328,8 @@ impl Stages {
         debug_assert!(hot.iter().map(|agent| agent.name()).eq(hot_names(market.matchers)), "the plan places them all");
 
         // Cold: logins and the operator.
-        let passwords = Passwords::new(market, &config.password_hashes)
-            .map_err(|bad| LaunchFault::Configuration(bad.to_string()))?;
-        let desk = LoginDesk::new(market, passwords, SteadyClock, attempts_out, answers_in, &mut counters);
+        let passwords = seams.logins(config)?;
+        let desk = LoginDesk::new(market, passwords, seams.steady(), attempts_out, answers_in, &mut counters);
         let operator_path = config.directory.join("operator.sock");
         let endpoints = Endpoints {
             orders,
@@ -363,12 +355,12 @@ impl Stages {
             },
         );
         let operator_links = OperatorLinks { commands: operator_in, records: echo_out, committed: committed_reader };
-        let operator = Operator::open(&operator_path, market, operator_links, source, SteadyClock, stop.clone())
+        let operator = Operator::open(&operator_path, market, operator_links, source, seams.steady(), stop.clone())
             .map_err(LaunchFault::system("listening on", operator_path.display()))?;
-        let cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+        let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+        cold.extend(lag.map(|lag| Box::new(lag) as Box<dyn Agent>));
 
-        // All memory is taken by now; moving it here costs some tenths of a second and no order.
-        let huge_bytes = pages::collapse_large_memory();
+        let huge_bytes = seams.settle();
         Ok(Stages {
             hot,
             cold,
@@ -398,24 +390,8 @@ fn times(knobs: &GatewayKnobs) -> SessionTimes {
     }
 }
 
-/// The TCP transport, where it listens, and which engine serves it.
-fn tcp(config: &Config) -> Result<(Box<dyn crate::gateway::core::Transport>, SocketAddr, String), LaunchFault> {
-    let gateway = &config.gateway;
-    let failed = || LaunchFault::system("listening on", gateway.listen);
-    let listener = net::listen(gateway.listen, net::SocketOptions::default()).map_err(failed())?;
-    let address = listener.local_addr().map_err(failed())?;
-    let engine = match gateway.engine {
-        Engine::Auto => net::Engine::Auto,
-        Engine::Uring => net::Engine::Uring,
-        Engine::Plain => net::Engine::Plain,
-    };
-    let (network, choice) = net::open(listener, engine, gateway.connections_max);
-    let options = TcpOptions {
-        connections_max: gateway.connections_max,
-        times: times(gateway),
-        lag_bytes_max: gateway.lag_bytes_max,
-    };
-    Ok((Box::new(Tcp::new(network, options)), address, choice.to_string()))
+fn tcp_options(knobs: &GatewayKnobs) -> TcpOptions {
+    TcpOptions { connections_max: knobs.connections_max, times: times(knobs), lag_bytes_max: knobs.lag_bytes_max }
 }
 
 /// Without segments nothing keeps the promise. Files that say so are refused with their line already.
@@ -425,9 +401,9 @@ const NO_SEGMENTS: &str = "survives = \"power-loss\" takes journal.segments, a d
 fn persister(
     config: &Config,
     segments: Segments,
-    writer: &LogWriter,
+    writer: &mut LogWriter,
     last: Number,
-    mut disk: Box<dyn Disk>,
+    (mut disk, clock): (Box<dyn Disk>, Box<dyn Clock + Send>),
     (closed, stop, failure): (StopFlag, StopFlag, Failure),
     counters: &mut Counters,
 ) -> Result<(Persister, MarkReader, String), LaunchFault> {
@@ -439,9 +415,9 @@ fn persister(
     let (mut synced, synced_reader) = mark();
     synced.set(segments.next().number - 1);
     let log = writer.reader_from(segments.next());
-    let links = PersisterLinks { synced, closed, stop, failure };
+    let links = PersisterLinks { synced, room: writer.release(), closed, stop, failure };
     let line = format!("segments   {}, {how}; {behind} records were only in the log", segments.count());
-    let mut persister = Persister::new(log, segments, disk, links, PersisterCounters::new(counters));
+    let mut persister = Persister::new(log, segments, disk, links, PersisterCounters::new(counters), clock);
     if config.journal.survives == Survives::PowerLoss {
         // Replay put the answers to all of the log into the streams: who logs in is sent them, so they must be safe by then.
         persister.catch_up()?;

@@ -3,6 +3,7 @@
 //! The operator's agent asks; the answers come from the mapped counters, the marks of the stages, the depth cache, and,
 //! for a portfolio, from the sequencer itself, which sends an account's pages when it is asked to.
 
+use super::alarms::alarms;
 use super::endpoints::Endpoints;
 use crate::client::depth::DepthReader;
 use crate::config::Config;
@@ -142,6 +143,7 @@ impl StatusSource for Status {
             "delivered": self.links.delivered.value(),
             "endpoints": self.endpoints,
             "tickers": self.tickers(),
+            "alarms": alarms(&counters),
             "counters": counters,
         })
     }

@@ -27,6 +27,17 @@ impl Clock for SystemClock {
     }
 }
 
+/// The host's steady clock, for heartbeats and time-outs: setting the host's time must not disconnect clients.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct SteadyClock;
+
+impl Clock for SteadyClock {
+    #[inline]
+    fn now(&mut self) -> u64 {
+        monotonic_ns()
+    }
+}
+
 /// The host's clock, read between two looks at it from the processor's counter: a third of the cost.
 ///
 /// A look is due every [`LOOK_NS`]; in between the counter is scaled by the rate measured at start, which a clock that is

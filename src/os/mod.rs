@@ -3,6 +3,7 @@ pub mod affinity;
 pub mod clock;
 pub mod crc;
 pub mod file_ring;
+pub mod lost_memory;
 pub mod mapped;
 pub mod pages;
 pub mod prefetch;

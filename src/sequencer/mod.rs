@@ -6,7 +6,8 @@
 //! gone) is no record. Fills come back from egress in number order and are applied first in each turn.
 //!
 //! Nothing is taken while a link ahead or the log has no room, so that a command popped here is always carried
-//! through: nothing is dropped and nothing blocks. The mark of what is appended moves as soon as the record is in the log,
+//! through: nothing is dropped and nothing blocks. Before the journal is full [`Pressure`] narrows who is heard: new orders
+//! are refused, with the cause in their record, then clients wait while operators are still taken. The mark of what is appended moves as soon as the record is in the log,
 //! which outlives the process. Where that is the promise it is the commit mark; a safer one has another owner.
 //!
 //! Time that passes is a record too: [`Timer`] makes them, [`Calendar`] those that begin a phase, and price bands pause
@@ -20,14 +21,15 @@ pub use timer::Timer;
 
 use crate::config::CalendarEntry;
 use crate::engine::oms::{AccountView, Decision, Oms, Position, Route};
-use crate::journal::LogWriter;
+use crate::journal::{Intake, LogWriter, Pressure};
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::{MarkWriter, Receiver, Sender};
 use crate::runtime::prefetch::fetch;
 use crate::runtime::runner::StopFlag;
 use crate::types::{
-    AccountId, Command, CommandKind, Market, Nanos, Number, Outcome, Sequenced, SessionId, TickerId, Ticket, Verdict,
+    AccountId, Command, CommandKind, Market, Nanos, Number, Outcome, Reject, Sequenced, SessionId, TickerId, Ticket,
+    Verdict,
 };
 
 /// Commands taken from one input in one turn at most: the bound on what one gateway can put before another.
@@ -46,8 +48,10 @@ pub trait TimeSource: Send {
 
 /// The ends of the links the sequencer holds.
 pub struct SequencerLinks {
-    /// Commands: one for each gateway, and the operator's.
+    /// Commands: one for each gateway, and last the operator's.
     pub inputs: Vec<Receiver<Command>>,
+    /// Says who may still write.
+    pub pressure: Pressure,
     /// Events on their way back to the OMS.
     pub outcomes: Receiver<Outcome>,
     /// One for each matcher.
@@ -93,8 +97,8 @@ pub struct SequencerCounters {
     pub refused: Counter,
     /// Turns cut short because a link ahead was full.
     pub held_back: Counter,
-    /// 1 while the log has no room for another record: the day's intake is over.
-    pub log_full: Counter,
+    /// Of them, those for want of room in the journal.
+    pub shed: Counter,
 }
 
 impl SequencerCounters {
@@ -105,8 +109,8 @@ impl SequencerCounters {
             records: add("records"),
             ignored: add("ignored"),
             refused: add("refused"),
+            shed: add("shed"),
             held_back: add("held_back"),
-            log_full: add("log_full"),
         }
     }
 }
@@ -180,15 +184,62 @@ impl<T: TimeSource> Sequencer<T> {
                 self.counters.held_back.add(1);
                 return taken;
             }
-            if self.log.free_records() == 0 {
-                self.counters.log_full.set(1);
+            let intake = self.intake();
+            if intake >= Intake::OperatorOnly && !self.is_heard(input, intake) {
                 return taken;
             }
             self.look_ahead(input);
-            let Some(command) = self.links.inputs[input].pop() else { return taken };
+            let Some(mut command) = self.links.inputs[input].pop() else { return taken };
+            if intake != Intake::All {
+                self.shed(&mut command);
+            }
             self.decide(command);
         }
         COMMANDS_A_TURN_MAX
+    }
+
+    /// Who may write the next record.
+    #[inline]
+    fn intake(&mut self) -> Intake {
+        self.links.pressure.look(self.number.0, self.log.free_records() as u64)
+    }
+
+    /// Whether the input is still taken when clients are not: only the operator's, and only while there is room.
+    #[cold]
+    fn is_heard(&self, input: usize, intake: Intake) -> bool {
+        intake == Intake::OperatorOnly && input + 1 == self.links.inputs.len()
+    }
+
+    /// Has a new order refused for want of room, as if the gateway had found it: the verdict and its cause stand in the
+    /// record. What makes an order smaller passes.
+    #[cold]
+    fn shed(&mut self, command: &mut Command) {
+        let is_new = match command.kind {
+            CommandKind::Enter => true,
+            CommandKind::Replace => !self.oms.only_shrinks(command),
+            CommandKind::Cancel
+            | CommandKind::Modify
+            | CommandKind::MassCancel
+            | CommandKind::DisableEntry
+            | CommandKind::EnableEntry
+            | CommandKind::AccountQuery
+            | CommandKind::SessionLost
+            | CommandKind::DayStart
+            | CommandKind::DayEnd
+            | CommandKind::Halt
+            | CommandKind::Resume
+            | CommandKind::KillOn
+            | CommandKind::KillOff
+            | CommandKind::SetLimit
+            | CommandKind::StateDigest
+            | CommandKind::Phase
+            | CommandKind::Tick
+            | CommandKind::Bust => false,
+        };
+        if is_new && command.refusal == Reject::None {
+            let is_behind = self.links.pressure.is_behind();
+            command.refusal = if is_behind { Reject::DiskBehind } else { Reject::JournalFull };
+        }
     }
 
     /// Asks for what later commands will need, where several wait.
@@ -225,6 +276,7 @@ impl<T: TimeSource> Sequencer<T> {
         self.counters.records.add(1);
         if !verdict.is_accepted() {
             self.counters.refused.add(1);
+            self.counters.shed.add(u64::from(matches!(verdict.reject, Reject::JournalFull | Reject::DiskBehind)));
         }
         // Nobody asked for a Tick.
         if command.session == SessionId::VENUE && command.kind != CommandKind::Tick {
@@ -235,17 +287,22 @@ impl<T: TimeSource> Sequencer<T> {
     /// Makes the record of passing time when it is due and can be taken; else a later turn does.
     #[cold]
     fn tick(&mut self) -> usize {
-        if self.number == Number(0) || !self.has_room() || self.log.free_records() == 0 {
+        if self.number == Number(0) || !self.has_room() {
+            return 0;
+        }
+        let intake = self.intake();
+        if intake == Intake::Nobody {
             return 0;
         }
         let now = self.time.now();
-        let Some(command) = self.due(now) else { return 0 };
+        let Some(command) = self.due(now, intake) else { return 0 };
         self.decide(command);
         1
     }
 
-    /// The next record that time alone makes: the calendar first, then what price bands ask for since the last Tick.
-    fn due(&mut self, now: Nanos) -> Option<Command> {
+    /// The next record that time alone makes: the calendar first, then what price bands ask for since the last Tick. A
+    /// Tick does not take the room that is kept for operators.
+    fn due(&mut self, now: Nanos, intake: Intake) -> Option<Command> {
         if self.oms.day_ended() {
             return None;
         }
@@ -261,6 +318,9 @@ impl<T: TimeSource> Sequencer<T> {
             (command.ticker, command.value) = (ticker, u64::from(phase.letter()));
             command.client_order_id = crate::types::phase::BAND;
             return Some(command);
+        }
+        if intake == Intake::OperatorOnly {
+            return None;
         }
         let tick = self.links.timer.take_due(now)?;
         self.bands_moved = true;

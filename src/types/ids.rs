@@ -124,6 +124,17 @@ impl Channel {
         if self.0 <= 255 { Some(self.0 as u8) } else { None }
     }
 
+    /// As a number that [`Channel::from_bits`] takes back.
+    #[inline]
+    pub const fn to_bits(self) -> u16 {
+        self.0
+    }
+
+    /// Back from [`Channel::to_bits`]; `None` for a number that is no channel's.
+    pub const fn from_bits(bits: u16) -> Option<Channel> {
+        if bits <= 255 || bits == Channel::NONE.0 { Some(Channel(bits)) } else { None }
+    }
+
     /// Which counter of user references this channel uses: 0 when absent.
     #[inline]
     pub const fn counter(self) -> u8 {

@@ -4,6 +4,7 @@
 //! quantity and a slot cannot stand for an account. Arithmetic is checked where input decides its size.
 //! Nothing here allocates, reads a clock or knows a file; the folder imports nothing of ours.
 
+pub mod bytes;
 pub mod command;
 pub mod event;
 pub mod ids;

@@ -117,6 +117,10 @@ rejects! {
     AlreadyBroken = 0x0128, "already broken";
     /// The operator stopped the ticker; the calendar does not start it.
     StoppedByOperator = 0x0129, "stopped by the operator";
+    /// Log or disk are nearly full: no new orders.
+    JournalFull = 0x0130, "no new orders: journal nearly full";
+    /// The disk is too far behind the log: no new orders.
+    DiskBehind = 0x0131, "no new orders: disk behind";
 }
 
 impl Reject {
@@ -126,7 +130,7 @@ impl Reject {
         match self {
             Reject::SessionDisabled | Reject::AccountDisabled | Reject::KillSwitch => Reject::FirmNotAuthorized.code(),
             Reject::OpenOrders | Reject::PositionLimit | Reject::BuyingPower => Reject::GrossExposure.code(),
-            Reject::BookFull => 0x000A,
+            Reject::BookFull | Reject::JournalFull | Reject::DiskBehind => 0x000A,
             Reject::Closed => 0x0002,
             Reject::ImmediateInAuction | Reject::UnknownTrade | Reject::AlreadyBroken | Reject::StoppedByOperator => {
                 Reject::Other.code()

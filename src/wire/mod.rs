@@ -9,6 +9,7 @@
 pub mod depth;
 mod field;
 pub mod itch;
+pub mod log_mark;
 pub mod mold;
 pub mod ouch;
 pub mod record;

@@ -23,8 +23,8 @@ pub const RECORD_VERSION: u16 = 1;
 pub const KIND_COMMAND: u16 = 1;
 /// Where the first record of a log file starts: one page is the file header's.
 pub const RECORDS_START: usize = 4096;
-/// Version of the file layout that we write and read.
-pub const LOG_VERSION: u32 = 1;
+/// Version of the file layout that we write and read: a ring, with marks in its first page ([`super::log_mark`]).
+pub const LOG_VERSION: u32 = 2;
 /// First bytes of a log file.
 pub const LOG_MAGIC: [u8; 8] = *b"PITLOG\r\n";
 
@@ -315,11 +315,11 @@ impl LogHeader {
 
     /// What the file's first record must carry. In a log that begins its journal the chain value comes from this
     /// header, so a record of another file, or of an earlier file of the same name, does not follow it; in one that
-    /// follows segments it is theirs.
+    /// follows segments it is theirs, also where these have no record yet.
     pub fn link(&self) -> Link {
-        let number = self.first_number.get();
         let begun = || chain(self.group.get(), LOG_VERSION, self.crc.get());
-        Link { number, chain: if number > 1 { self.first_chain.get() } else { begun() } }
+        let chain = if self.first_chain.get() == 0 { begun() } else { self.first_chain.get() };
+        Link { number: self.first_number.get(), chain }
     }
 
     fn checksum(&self) -> u32 {

@@ -4,6 +4,7 @@
 use crate::desk::*;
 use crate::shards::Shards;
 use pitlane::engine::oms::Oms;
+use pitlane::types::bytes::{Reader, Writer};
 use pitlane::types::{
     AccountId, Channel, Command, CommandKind, Display, Event, Firm, Limit, Limits, Market, Money, Nanos, Outcome,
     Phase, Price, Quantity, Scope, SelfMatch, SelfMatchMode, Sequenced, SessionId, SideCode, TickerId, TimeInForce,
@@ -270,6 +271,12 @@ fn agrees_on_chains(desk: &Desk) {
     assert_eq!(chains, desk.venue.chains());
 }
 
+fn saved(oms: &Oms) -> Vec<u8> {
+    let mut out = Writer::new(oms.saved_bytes());
+    oms.save(&mut out);
+    out.into_bytes()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -308,6 +315,51 @@ proptest! {
         let at_once = replay(&market, &desk, 0, |_| 0, true);
         let late = replay(&market, &desk, 0, |n| lags[n % lags.len()], false);
         prop_assert_eq!([at_once.digest(), late.digest()], [desk.oms.digest(); 2]);
+    }
+
+    #[test]
+    fn state_read_from_its_bytes_goes_on_where_the_first_one_stood(
+        steps in prop::collection::vec(step(ALL_KINDS), 1..200),
+        more in prop::collection::vec(step(ALL_KINDS), 1..150),
+    ) {
+        let market = with_auctions();
+        let mut desk = Desk::with(&market, Shards::new(&market));
+        steps.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        let bytes = saved(&desk.oms);
+        let mut from = Reader::new(&bytes);
+        let oms = Oms::new(&market).load(&mut from).expect("what an OMS wrote");
+        prop_assert_eq!(from.finish(), Ok(()));
+        prop_assert_eq!(oms.digest(), desk.oms.digest());
+        prop_assert_eq!(&saved(&oms), &bytes);
+        (desk.oms, desk.venue) = (oms, desk.venue.reread());
+        more.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        prop_assert!(desk.oms.is_balanced());
+        agrees_with_the_venue(&desk);
+        // Straight through, without the bytes between, it is the same.
+        prop_assert_eq!(replay(&market, &desk, 0, |_| 0, true).digest(), desk.oms.digest());
+    }
+
+    #[test]
+    fn damaged_bytes_of_the_oms_are_never_a_panic(
+        steps in prop::collection::vec(step(PLAIN), 1..60),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let market = tight();
+        let mut desk = Desk::new(&market);
+        steps.into_iter().for_each(|step| perform(&mut desk, step));
+        desk.settle();
+        let mut bytes = saved(&desk.oms);
+        prop_assert!(Oms::new(&market).load(&mut Reader::new(&bytes[..cut.index(bytes.len())])).is_err());
+        for (at, bit) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+        }
+        if let Ok(oms) = Oms::new(&market).load(&mut Reader::new(&bytes)) {
+            oms.digest();
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::desk::Books;
 use pitlane::engine::book::{Events, Progress, Shard};
 use pitlane::engine::oms::Route;
+use pitlane::types::bytes::{Reader, Writer};
 use pitlane::types::{Market, MatcherId, Outcome, Sequenced, Side, TickerId};
 
 pub struct Shards {
@@ -15,6 +16,21 @@ impl Shards {
     pub fn new(market: &Market) -> Shards {
         let shard = |m| Shard::new(market, MatcherId(m)).expect("ladders fit");
         Shards { shards: (0..market.matchers).map(shard).collect(), out: Events::new(), market: market.clone() }
+    }
+}
+
+impl Shards {
+    /// The same books, read from their bytes.
+    pub fn reread(&self) -> Shards {
+        let again = |(m, shard): (usize, &Shard)| {
+            let mut out = Writer::new(shard.saved_bytes());
+            shard.save(&mut out);
+            let bytes = out.into_bytes();
+            let fresh = Shard::new(&self.market, MatcherId(m as u16)).expect("ladders fit");
+            fresh.load(&mut Reader::new(&bytes)).expect("what a shard wrote")
+        };
+        let shards = self.shards.iter().enumerate().map(again).collect();
+        Shards { shards, out: Events::new(), market: self.market.clone() }
     }
 }
 

@@ -33,6 +33,8 @@ struct State {
     held: bool,
     broken: bool,
     pause: Duration,
+    /// New files there is room for; `None` for as many as are wanted.
+    files_left: Option<usize>,
 }
 
 /// The system's disk behind a door.
@@ -60,6 +62,11 @@ impl HeldDisk {
         self.change(|state| state.pause = pause);
     }
 
+    /// There is room for so many more files; `None` for any number.
+    pub fn room_for(&self, files: Option<usize>) {
+        self.change(|state| state.files_left = files);
+    }
+
     /// Each write fails.
     pub fn fail(&self) {
         self.change(|state| state.broken = true);
@@ -68,6 +75,9 @@ impl HeldDisk {
 
 impl Disk for HeldDisk {
     fn allocate(&mut self, file: &File, bytes: usize) -> io::Result<()> {
+        if let Some(left) = &mut self.0.0.lock().unwrap().files_left {
+            *left = left.checked_sub(1).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSPC))?;
+        }
         SystemDisk::plain().allocate(file, bytes)
     }
 

@@ -91,6 +91,11 @@ impl Ladder {
         Ladder { best: NOWHERE, levels, occupied, shown }
     }
 
+    /// Whether there is such a level.
+    pub fn has(&self, rank: Rank) -> bool {
+        (rank as usize) < self.levels.len()
+    }
+
     #[inline]
     pub fn best(&self) -> u32 {
         self.best

@@ -55,6 +55,7 @@ mod scale;
 mod self_match;
 mod settling;
 mod shard;
+mod snapshot;
 mod stops;
 mod tape;
 mod uncross;

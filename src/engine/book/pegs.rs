@@ -172,7 +172,7 @@ impl Shard {
 
     /// Stores a peg and puts it into its tree. `fresh`: it is not in the arena and its session's list yet.
     fn rest_peg(&mut self, order: &mut Order, fresh: bool) {
-        let (slot, side) = (order.tag.slot, order.side());
+        let slot = order.tag.slot;
         order.special.set(Special::ASIDE, true);
         let entry = &mut self.arena.orders[slot.index()];
         assert!(!fresh || entry.leaves.is_zero(), "slot given twice");
@@ -180,6 +180,12 @@ impl Shard {
         if fresh {
             self.arena.enter_session(slot);
         }
+        self.hang_peg(order);
+    }
+
+    /// Puts a peg into its tree, by what it has beside its line.
+    pub(super) fn hang_peg(&mut self, order: &Order) {
+        let (slot, side) = (order.tag.slot, order.side());
         let beside = &self.specials.beside[slot.index()];
         let book = &mut self.books[order.ticker.index()];
         // Within the limit while the reference less the offset is no better than it.

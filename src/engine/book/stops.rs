@@ -23,8 +23,8 @@ pub(super) struct Trades {
     /// The last price; 0 before the first trade.
     pub last: Price,
     /// Highest and lowest since stops were last looked at.
-    high: Price,
-    low: Price,
+    pub high: Price,
+    pub low: Price,
 }
 
 impl Trades {
@@ -113,9 +113,14 @@ impl Shard {
         if fresh {
             self.arena.enter_session(slot);
         }
+        self.lay_to_sleep(order, key(side, stop, order));
+    }
+
+    /// Puts a stop into its tree under this key.
+    pub(super) fn lay_to_sleep(&mut self, order: &Order, key: Key) {
         let stops = &mut self.books[order.ticker.index()].stops;
-        self.specials.stops.insert(&mut stops.trees[side.index()], slot, key(side, stop, order));
-        self.look_for_nearest(order.ticker, side);
+        self.specials.stops.insert(&mut stops.trees[order.side().index()], order.tag.slot, key);
+        self.look_for_nearest(order.ticker, order.side());
     }
 
     /// Takes a sleeping stop out of its tree; everything else about it stays. Gives its stop price.

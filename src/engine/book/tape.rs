@@ -105,6 +105,22 @@ impl Tape {
         }
     }
 
+    /// Trades there is room for.
+    pub fn kept(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Where the next trade goes.
+    pub fn next_place(&self) -> usize {
+        self.next
+    }
+
+    /// The next trade goes there. It is a place of the tape.
+    pub fn set_next_place(&mut self, next: usize) {
+        assert!(next < self.ring.len(), "a place of the tape");
+        self.next = next;
+    }
+
     /// Every trade kept, as far as later records depend on it.
     pub fn iter(&self) -> impl Iterator<Item = &Trade> {
         self.ring.iter().filter(|trade| trade.match_number.0 != 0)

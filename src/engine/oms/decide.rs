@@ -114,6 +114,18 @@ impl Oms {
         }
     }
 
+    /// Whether a Replace does nothing but take shares off its order: the same limit price, no option named, no other
+    /// replace on its way. Cold: asked when there is no room for new orders.
+    #[cold]
+    pub fn only_shrinks(&self, command: &Command) -> bool {
+        let key = Key::new(command.session, command.channel.counter(), command.original);
+        let Some(place) = self.lookup.find(key) else { return false };
+        let order = self.orders.at(place);
+        let total = order.used.0.saturating_add(order.open.0);
+        let is_plain = command.tags == 0 && order.price_type == b'L' && order.replace_last.0 == 0;
+        is_plain && command.price == order.price && command.quantity.0 <= total
+    }
+
     #[inline]
     fn decide_enter(&self, command: &Command, time: Nanos) -> Decision {
         if self.is_used(command) {

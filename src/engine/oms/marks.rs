@@ -11,14 +11,19 @@ use crate::types::{Number, SessionId, UserRef};
 /// Counters of a session (OUCH 5.0, UserRefIdx).
 const COUNTERS: usize = 256;
 
-#[derive(Clone, Copy)]
-struct Mark {
+/// What is known of one counter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
     /// Highest number taken for good.
-    taken: UserRef,
+    pub(super) taken: UserRef,
     /// Number of the latest replace whose fate is open.
-    asked: UserRef,
+    pub(super) asked: UserRef,
     /// Its record; 0 when none is open.
-    asked_by: Number,
+    pub(super) asked_by: Number,
+}
+
+impl Mark {
+    const NONE: Mark = Mark { taken: UserRef(0), asked: UserRef(0), asked_by: Number(0) };
 }
 
 /// The marks of all sessions.
@@ -26,8 +31,7 @@ pub(super) struct Marks(Box<[Mark]>);
 
 impl Marks {
     pub(super) fn new(sessions: usize) -> Marks {
-        let none = Mark { taken: UserRef(0), asked: UserRef(0), asked_by: Number(0) };
-        Marks(vec![none; sessions * COUNTERS].into_boxed_slice())
+        Marks(vec![Mark::NONE; sessions * COUNTERS].into_boxed_slice())
     }
 
     /// The highest number used up or in doubt.
@@ -60,7 +64,17 @@ impl Marks {
         }
     }
 
-    /// Every mark that is not at its start, with its place. Cold.
+    /// Every mark at which anything happened, with its place. Cold.
+    pub(super) fn set(&self) -> impl Iterator<Item = (usize, Mark)> {
+        self.0.iter().copied().enumerate().filter(|(_, mark)| *mark != Mark::NONE)
+    }
+
+    /// Puts a mark where it was; false where there is no such place. Cold.
+    pub(super) fn restore(&mut self, place: usize, mark: Mark) -> bool {
+        self.0.get_mut(place).map(|at| *at = mark).is_some()
+    }
+
+    /// The number in force of each counter that is not at its start, with its place. Cold.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, UserRef)> {
         let high = |i: usize| self.high(SessionId((i / COUNTERS) as u16), (i % COUNTERS) as u8);
         (0..self.0.len()).map(move |i| (i, high(i))).filter(|&(_, high)| high != UserRef(0))

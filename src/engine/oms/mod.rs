@@ -25,6 +25,7 @@ mod lookahead;
 mod lookup;
 mod marks;
 mod orders;
+mod snapshot;
 mod view;
 
 pub use crate::engine::risk::{AccountView, Breach, Position, Reservation};

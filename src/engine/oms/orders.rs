@@ -154,6 +154,11 @@ impl Orders {
         Slot(place.0 % self.slots)
     }
 
+    /// The shard of a place.
+    pub(super) fn matcher(&self, place: Place) -> MatcherId {
+        MatcherId((place.0 / self.slots) as u16)
+    }
+
     #[inline]
     pub(super) fn at(&self, place: Place) -> &Order {
         &self.orders[place.0 as usize]

@@ -12,8 +12,8 @@ const BROKEN_MAX: usize = 256;
 /// Their numbers, the oldest overwritten.
 #[derive(Clone, Debug)]
 pub(super) struct Broken {
-    numbers: Box<[MatchNumber; BROKEN_MAX]>,
-    next: usize,
+    pub(super) numbers: Box<[MatchNumber; BROKEN_MAX]>,
+    pub(super) next: usize,
 }
 
 impl Broken {

@@ -6,7 +6,7 @@
 //!
 //! | # | refuses | when |
 //! |--:|---|---|
-//! | 1 | what the gateway found | reading the message already failed |
+//! | 1 | what the gateway found | reading the message already failed, or the journal has no room for new orders |
 //! | 2 | `SessionDisabled` | order entry is off for the session |
 //! | 3 | `AccountDisabled` | an operator disabled the account |
 //! | 4 | `KillSwitch` | on for the venue, the firm or the account |

@@ -29,6 +29,7 @@ mod holding;
 mod kinds;
 pub mod phases;
 mod rate;
+mod snapshot;
 mod ticker;
 mod view;
 

@@ -96,9 +96,9 @@ pub(super) struct Day {
     limit_ns: u64,
     pause_ns: u64,
     /// Since when orders press against a bound, 0 when none do.
-    limit_since: Nanos,
+    pub(super) limit_since: Nanos,
     /// Since when the ticker is paused by its band, 0 when it is not.
-    paused_since: Nanos,
+    pub(super) paused_since: Nanos,
 }
 
 const MS: u64 = 1_000_000;

@@ -9,7 +9,7 @@ use crate::types::Nanos;
 /// Slices of a second. More are sharper and cost more lines of cache.
 const SLICES: u64 = 8;
 /// Ring of slices: those of a second, the running one, rounded up to a power of two so that a mask finds the place.
-const RING: usize = 16;
+pub(super) const RING: usize = 16;
 /// A second of slices and the running one.
 const _: () = assert!((SLICES as usize) < RING && RING.is_power_of_two());
 const SLICE_NANOS: u64 = Nanos::SECOND / SLICES;
@@ -18,10 +18,10 @@ const SLICE_NANOS: u64 = Nanos::SECOND / SLICES;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Rate {
     /// Slice of the latest message, since the epoch.
-    newest: u64,
+    pub(super) newest: u64,
     /// Sum over the slices a second before `newest` reaches back into, and `newest`.
-    total: u32,
-    counts: [u32; RING],
+    pub(super) total: u32,
+    pub(super) counts: [u32; RING],
 }
 
 impl Rate {

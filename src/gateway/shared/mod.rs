@@ -221,6 +221,10 @@ impl Shared {
                         self.close(core, index, CloseCause::Malformed);
                         return used;
                     }
+                    Submission::NoRoom => {
+                        self.close(core, index, CloseCause::NoRoom);
+                        return used;
+                    }
                 },
                 (b'R', []) | (b'+', _) => {}
                 (b'O', []) => {
