@@ -102,7 +102,7 @@ fn rates_and_knobs_that_make_no_sense_are_refused_before_anything_starts() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("run");
     let refused = |more: &[&str], wanted: &str| {
-        let output = measure(&out, more);
+        let output = pitlane(&[&["measure", "--out", out.to_str().unwrap()], more].concat());
         let said = text(&output.stderr);
         assert!(!output.status.success() && said.contains(wanted), "{said}");
         assert!(!out.join("run.json").exists());

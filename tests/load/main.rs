@@ -230,15 +230,16 @@ fn round_trips_are_made_one_at_a_time() {
 fn a_planted_stall_of_10_ms_is_seen_in_full_whatever_the_window() {
     const RATE: u64 = 20_000;
     const STALL_MS: u64 = 10;
+    const REQUESTS: usize = 1_000;
     for window in [2, 1_024] {
-        let stalls_at = Some((2_000, std::time::Duration::from_millis(STALL_MS)));
+        let stalls_at = Some((300, std::time::Duration::from_millis(STALL_MS)));
         let venue = Venue::start(Manners { stalls_at, ..Manners::default() });
         let mut player = player(&venue, 1, PlayerOptions { orders_max: 10_000, samples_max: 10_000, ..small(window) });
         let rest = |key| step(0, FlowAction::rest(key, Side::Buy, Quantity(1), Price(1_000)));
-        let flow = Paced::new((0..8_000).map(rest), Pace::Even { per_second: RATE });
+        let flow = Paced::new((0..REQUESTS as u64).map(rest), Pace::Even { per_second: RATE });
         let report = player.play(flow, plan(Plan::SCHEDULED), None);
         let measured = &report.measured[0];
-        assert_eq!((measured.samples.kept().len(), measured.samples.beyond()), (8_000, 0));
+        assert_eq!((measured.samples.kept().len(), measured.samples.beyond()), (REQUESTS, 0));
         // The answer to the request at the stall's beginning comes at its end; whoever was due in the first half of
         // it waits for half of it at least, whatever else delays the machine.
         let at_least = |ms: u64| measured.samples.kept().iter().filter(|s| s.intended_ns() >= ms * 1_000_000).count();
@@ -246,7 +247,7 @@ fn a_planted_stall_of_10_ms_is_seen_in_full_whatever_the_window() {
         assert!(at_least(STALL_MS) >= 1 && at_least(STALL_MS / 2) >= due_in_half, "{report}");
         assert!(measured.intended.percentiles().max >= STALL_MS * 1_000_000, "{report}");
         let lateness = report.total().lateness;
-        assert_eq!(lateness.sends, 8_000);
+        assert_eq!(lateness.sends, REQUESTS as u64);
         if window == 2 {
             assert!(lateness.held as usize >= due_in_half, "the venue is to blame for what it held back: {report}");
         }
