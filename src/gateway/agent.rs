@@ -12,7 +12,8 @@ use crate::gateway::login::LoginAnswer;
 use crate::os::clock::{Clock, SteadyClock};
 use crate::runtime::agent::Agent;
 use crate::runtime::link::Receiver;
-use crate::types::{Report, SessionId};
+use crate::runtime::stamps::Stamper;
+use crate::types::{Report, ReportBody, SessionId};
 
 /// Reports taken in a turn.
 const REPORTS_PER_TURN: usize = 64;
@@ -35,6 +36,9 @@ pub struct Gateway<C = SteadyClock> {
     /// Sessions whose stream grew in this turn, each once.
     grown: Vec<SessionId>,
     is_grown: Box<[bool]>,
+    stamps: Stamper,
+    /// The record of a stamped answer that is not with its transport yet; 0 for none.
+    stamped: u64,
 }
 
 impl<C: Clock + Send> Gateway<C> {
@@ -56,7 +60,15 @@ impl<C: Clock + Send> Gateway<C> {
             swept_ns: 0,
             grown: Vec::with_capacity(sessions),
             is_grown: vec![false; sessions].into_boxed_slice(),
+            stamps: Stamper::off(),
+            stamped: 0,
         }
+    }
+
+    /// Stamps the answers whose way is stamped, when they are with their transport.
+    pub fn with_stamps(mut self, stamps: Stamper) -> Self {
+        self.stamps = stamps;
+        self
     }
 
     /// Adds a transport. Before the start.
@@ -103,6 +115,11 @@ impl<C: Clock + Send> Gateway<C> {
         while taken < REPORTS_PER_TURN {
             let Some(report) = self.reports.peek() else { break };
             let session = report.session;
+            if let ReportBody::Answer(answer) = &report.body
+                && answer.record.is_stamped()
+            {
+                self.stamped = report.number.0;
+            }
             match self.core.streams.append(report) {
                 Ok(true) => {
                     self.core.counters.messages_out.add(1);
@@ -121,6 +138,9 @@ impl<C: Clock + Send> Gateway<C> {
             taken += 1;
         }
         self.send_grown();
+        if self.stamped != 0 {
+            self.stamps.stamp(std::mem::take(&mut self.stamped));
+        }
         taken
     }
 

@@ -14,6 +14,7 @@ use crate::gateway::throttle::Throttle;
 use crate::journal::IntakeReader;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::Sender;
+use crate::runtime::stamps::{Sampler, Stamp, Stamper, tsc};
 use crate::types::{Command, CommandKind, Market, SessionId};
 use crate::wire::soup::SessionName;
 
@@ -147,6 +148,9 @@ pub struct Core {
     name: SessionName,
     places: Box<[Place]>,
     intake: IntakeReader,
+    /// Which messages' ways are stamped; the sequencer counts the same.
+    sampler: Sampler,
+    stamps: Stamper,
     /// What `asked` of a place may come to.
     asked_max: u64,
     /// Some place has asked.
@@ -185,6 +189,8 @@ impl Core {
             name: SessionName(market.session_name),
             places: market.sessions.iter().map(place).collect(),
             intake: IntakeReader::unbounded(),
+            sampler: Sampler::new(0),
+            stamps: Stamper::off(),
             asked_max: 0,
             has_asked: false,
             lost: Vec::with_capacity(market.sessions.len()),
@@ -198,6 +204,12 @@ impl Core {
     /// `asked_max` other things, each of which becomes a refusal, and as many queries, before it is disconnected.
     pub fn with_intake(mut self, intake: IntakeReader, asked_max: u64) -> Core {
         (self.intake, self.asked_max) = (intake, asked_max);
+        self
+    }
+
+    /// Stamps some of the messages, when they are read.
+    pub fn with_stamps(mut self, sampler: Sampler, stamps: Stamper) -> Core {
+        (self.sampler, self.stamps) = (sampler, stamps);
         self
     }
 
@@ -257,6 +269,7 @@ impl Core {
     /// Sends a message of `session` on its way. Only [`Submission::Taken`] uses it up.
     #[inline]
     pub fn try_submit(&mut self, session: SessionId, message: &[u8]) -> Submission {
+        let read = if self.sampler.is_due() { tsc() } else { 0 };
         // A loss that waits goes first, or it would cancel what the session sent after coming back.
         if !self.lost.is_empty() || !self.commands.has_room(1) {
             self.counters.link_full.add(1);
@@ -275,6 +288,9 @@ impl Core {
         }
         let pushed = self.commands.try_push(command);
         assert!(pushed.is_ok(), "a link with room takes a command");
+        if let Some(key) = self.sampler.pass() {
+            self.stamps.push(Stamp { key, message: 0, counted: read });
+        }
         self.counters.messages_in.add(1);
         Submission::Taken
     }
@@ -313,6 +329,8 @@ impl Core {
             if self.commands.try_push(self.inbound.session_lost(session)).is_err() {
                 break;
             }
+            // A message like any other to the sequencer's count; it was read from nowhere, so that it has no stamp.
+            let _unread = self.sampler.pass();
             self.lost.pop();
             sent += 1;
         }

@@ -267,3 +267,8 @@ fn announcement(config: &Config, stages: &Stages, plan: &Plan) -> Vec<String> {
 pub fn counters_path(config: &Config) -> PathBuf {
     config.directory.join("counters")
 }
+
+/// Times from stage to stage.
+pub fn stages_path(config: &Config) -> PathBuf {
+    config.directory.join("stages")
+}

@@ -12,7 +12,7 @@ use super::rebuild::{Rebuilt, rebuild};
 use super::replayed::Stores;
 use super::seams::Seams;
 use super::watched::Watched;
-use super::{counters_path, promise, status};
+use super::{counters_path, promise, stages_path, status};
 use crate::config::{Config, GatewayKnobs, Survives};
 use crate::egress::{Egress, EgressLinks, one_gateway};
 use crate::engine::book::Shard;
@@ -36,6 +36,8 @@ use crate::runtime::counters::Counters;
 use crate::runtime::link::{MarkReader, Receiver, Sender, bounded, mark};
 use crate::runtime::runner::StopFlag;
 use crate::runtime::shared_ring::SLOT_BYTES;
+use crate::runtime::spans::Spans;
+use crate::runtime::stamps::{SPANS, Stamper, stamps};
 use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, Timer};
 use crate::types::{Command, Market, Nanos, Number, Report, Sequenced, SessionId};
 use std::net::SocketAddr;
@@ -211,6 +213,12 @@ impl Stages {
         let (to_matchers, from_sequencer): (Vec<_>, Vec<_>) = links.to_matchers.into_iter().unzip();
         let (events_in, events_out): (Vec<_>, Vec<_>) = (0..matchers).map(|_| bounded(rooms.events)).unzip();
 
+        // Stamps on some messages' way; a cold agent makes times of them, for whoever maps the file.
+        let stages_path = stages_path(config);
+        let spans = Spans::create(&stages_path, &SPANS)
+            .map_err(LaunchFault::system("creating the file of stage times", stages_path.display()))?;
+        let (stampers, ways) = stamps(config.stages_sample, matchers, spans, &mut counters);
+
         let ends = Arc::new(Ends::default());
         ends.note(|parts| parts.shards = vec![0; matchers]);
         let mut hot: Vec<Box<dyn Agent>> = Vec::new();
@@ -223,8 +231,10 @@ impl Stages {
             burst: config.gateway.throttle_per_second.div_ceil(10),
         };
         let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters)
-            .with_intake(intake, limits.asked_max(market.sessions.len()));
-        let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady());
+            .with_intake(intake, limits.asked_max(market.sessions.len()))
+            .with_stamps(stampers.sampler, stampers.read);
+        let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady())
+            .with_stamps(stampers.written);
         let (network, orders, network_line) = seams.network(&config.gateway)?;
         gateway.add(Box::new(Tcp::new(network, tcp_options(&config.gateway))));
         let shared_path = config.gateway.shared_memory.then(|| config.directory.join("orders.sock"));
@@ -267,7 +277,8 @@ impl Stages {
             calendar: config.calendar.clone(),
         };
         let sequencer_counters = SequencerCounters::new(&mut counters);
-        let sequencer = Sequencer::new(oms, writer, seams.time(), last, market, sequencer_links, sequencer_counters);
+        let sequencer = Sequencer::new(oms, writer, seams.time(), last, market, sequencer_links, sequencer_counters)
+            .with_stamps(stampers.sampler, stampers.sequenced, stampers.journalled);
         let noted = Arc::clone(&ends);
         hot.push(Box::new(Watched::new(sequencer, move |sequencer: &Sequencer<S::Time>| {
             let digest = sequencer.oms().digest();
@@ -275,9 +286,11 @@ impl Stages {
         })));
 
         // Matching.
+        let mut matched = stampers.matched.into_iter();
         for (index, ((shard, commands), events)) in shards.into_iter().zip(from_sequencer).zip(events_in).enumerate() {
             let executed = counters.add(&format!("matcher.{index}.executed"));
-            let matcher = Matcher::new(index, shard, commands, events, executed);
+            let matcher = Matcher::new(index, shard, commands, events, executed)
+                .with_stamps(matched.next().unwrap_or(Stamper::off()));
             let noted = Arc::clone(&ends);
             hot.push(Box::new(Watched::new(matcher, move |matcher: &Matcher| {
                 let digest = Shard::digest(matcher.shard());
@@ -297,7 +310,8 @@ impl Stages {
             held_max: rooms.held,
         };
         let events = counters.add("egress.events");
-        hot.push(Box::new(Egress::new(egress_links, one_gateway(market.sessions.len()), events)));
+        let egress = Egress::new(egress_links, one_gateway(market.sessions.len()), events);
+        hot.push(Box::new(egress.with_stamps(stampers.committed)));
 
         // The feed.
         let options = FeedOptions {
@@ -340,6 +354,7 @@ impl Stages {
             rerequest,
             depth: depth_path,
             counters: counters_path(config),
+            stages: stages_path,
             session: String::from_utf8_lossy(&market.session_name).into_owned(),
         };
         let source = status::Status::new(
@@ -357,7 +372,7 @@ impl Stages {
         let operator_links = OperatorLinks { commands: operator_in, records: echo_out, committed: committed_reader };
         let operator = Operator::open(&operator_path, market, operator_links, source, seams.steady(), stop.clone())
             .map_err(LaunchFault::system("listening on", operator_path.display()))?;
-        let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+        let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator), Box::new(ways)];
         cold.extend(lag.map(|lag| Box::new(lag) as Box<dyn Agent>));
 
         let huge_bytes = seams.settle();

@@ -11,6 +11,7 @@ use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counter;
 use crate::runtime::link::{Receiver, Sender};
 use crate::runtime::prefetch::fetch;
+use crate::runtime::stamps::Stamper;
 use crate::types::{Event, Number, Sequenced, Stamped, TickerId};
 
 /// Records taken in one turn at most, so that agents sharing the thread wait a bounded time.
@@ -32,6 +33,7 @@ pub struct Matcher {
     /// The record that has more to say, if any.
     unfinished: Option<Number>,
     executed: Counter,
+    stamps: Stamper,
 }
 
 impl Matcher {
@@ -55,7 +57,14 @@ impl Matcher {
             out: Events::new(),
             unfinished: None,
             executed,
+            stamps: Stamper::off(),
         }
+    }
+
+    /// Stamps the records whose way is stamped, when they are executed.
+    pub fn with_stamps(mut self, stamps: Stamper) -> Matcher {
+        self.stamps = stamps;
+        self
     }
 
     /// The shard, to compare with another after the run.
@@ -105,9 +114,13 @@ impl Agent for Matcher {
                     // Executed where it lies in the link, and let go of afterwards.
                     self.look_ahead();
                     let Some(record) = self.commands.peek() else { return taken };
-                    let done = (record.number, self.shard.execute(record, &mut self.out));
+                    let (done, is_stamped) =
+                        ((record.number, self.shard.execute(record, &mut self.out)), record.is_stamped());
                     self.commands.skip();
                     self.executed.add(1);
+                    if is_stamped {
+                        self.stamps.stamp(done.0.0);
+                    }
                     done
                 }
             };

@@ -307,7 +307,8 @@ pub struct Verdict {
     pub next_user_ref: UserRef,
     /// The first check that failed, or none.
     pub reject: Reject,
-    /// Zero.
+    /// Zero in the journal. 1 in the copies on their way through the stages whose way is stamped: see
+    /// [`Sequenced::is_stamped`].
     pub reserved: u16,
 }
 
@@ -340,6 +341,14 @@ pub struct Sequenced {
     pub verdict: Verdict,
     /// The request.
     pub command: Command,
+}
+
+impl Sequenced {
+    /// Whether stages stamp this record on its way. Means nothing to what is decided, matched or said.
+    #[inline]
+    pub const fn is_stamped(&self) -> bool {
+        self.verdict.reserved != 0
+    }
 }
 
 const _: () = assert!(size_of::<Sequenced>() == 128, "two cache lines");
