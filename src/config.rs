@@ -142,12 +142,36 @@ pub struct JournalKnobs {
     pub survives: Survives,
     /// Where the log's records are moved to; absent: they are in the log alone.
     pub segments: Option<SegmentKnobs>,
+    /// Snapshots of the state beside the segments.
+    pub snapshots: SnapshotKnobs,
     /// Room, in hundredths of the log, below which new orders are refused while cancels pass.
     pub reserve_percent: u32,
     /// Records in the log and not yet on the disk from which on new orders are refused; 0: only the log bounds them.
     pub unsynced_records_max: u64,
     /// Age of the oldest record not yet on the disk that raises the alarm, in ms; 0 never does.
     pub sync_alarm_ms: u32,
+}
+
+/// When snapshots are made, and what becomes of the segments they make dispensable. Without segments there are none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotKnobs {
+    /// Records between two snapshots; 0 makes none, and then no shadow of the state is kept.
+    pub records: u64,
+    /// Seconds after which there is one even if fewer records came; 0 for no such bound.
+    pub seconds: u64,
+    /// What becomes of segments that two snapshots stand behind.
+    pub old_segments: OldSegments,
+}
+
+/// What becomes of segments that a start does not need any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OldSegments {
+    /// They stay as they are.
+    Keep,
+    /// They are packed, and stay readable.
+    Archive,
+    /// They go. The journal can then not be replayed from its beginning any more.
+    Delete,
 }
 
 /// Which system interface serves the sockets.
@@ -533,6 +557,11 @@ fn read_journal(root: &Section<'_, '_>) -> JournalKnobs {
         lock_required: section.switch("lock_required", false),
         survives: read_survives(&section, segments.is_some()),
         segments,
+        snapshots: SnapshotKnobs {
+            records: section.integer("snapshot_records", 0..=1 << 40, 1_000_000) as u64,
+            seconds: section.integer("snapshot_seconds", 0..=86_400, 0) as u64,
+            old_segments: section.word("old_segments", OLD_SEGMENTS, OldSegments::Archive),
+        },
         reserve_percent: section.integer("reserve_percent", 1..=50, 5) as u32,
         unsynced_records_max: section.integer("unsynced_records_max", 0..=1 << 32, 0) as u64,
         sync_alarm_ms: section.integer("sync_alarm_ms", 0..=3_600_000, 1_000) as u32,
@@ -541,6 +570,9 @@ fn read_journal(root: &Section<'_, '_>) -> JournalKnobs {
     section.finish();
     knobs
 }
+
+const OLD_SEGMENTS: &[(&str, OldSegments)] =
+    &[("keep", OldSegments::Keep), ("archive", OldSegments::Archive), ("delete", OldSegments::Delete)];
 
 /// A limit that the log reaches first would be none.
 fn check_unsynced(section: &Section<'_, '_>, knobs: &JournalKnobs) {

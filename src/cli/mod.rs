@@ -17,6 +17,7 @@ pub mod portfolio;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod snapshot;
 pub mod verify;
 pub mod watch;
 
@@ -38,6 +39,8 @@ pub enum Failure {
     Fault(String),
     /// The journal is damaged; nothing was started or changed: exit code 4.
     Damaged(String),
+    /// A replay gave another state than the journal says it had: exit code 6.
+    Diverged(String),
 }
 
 impl Failure {
@@ -48,13 +51,15 @@ impl Failure {
             Failure::Usage(_) => 2,
             Failure::Fault(_) => 3,
             Failure::Damaged(_) => 4,
+            Failure::Diverged(_) => 6,
         }
     }
 
     /// What happened.
     pub fn text(&self) -> &str {
         match self {
-            Failure::Refused(text) | Failure::Usage(text) | Failure::Fault(text) | Failure::Damaged(text) => text,
+            Failure::Refused(text) | Failure::Usage(text) | Failure::Fault(text) => text,
+            Failure::Damaged(text) | Failure::Diverged(text) => text,
         }
     }
 }
@@ -64,7 +69,8 @@ pub type Outcome = Result<(), Failure>;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 a check did not hold or the exchange refused; 2 wrong command or configuration;
-3 the machine, a file or a peer failed; 4 the journal is damaged; 5 memory of a mapped file went away (SIGBUS).";
+3 the machine, a file or a peer failed; 4 the journal is damaged; 5 memory of a mapped file went away (SIGBUS);
+6 a replay gave another state than the run.";
 
 /// Ultra-low-latency trading platform.
 ///
@@ -142,6 +148,8 @@ pub enum Command {
     Inspect(inspect::Arguments),
     /// Check a stopped exchange's journal, segments and log, without changing anything.
     Verify(verify::Arguments),
+    /// Write a snapshot of a stopped exchange's state, or show one.
+    Snapshot(snapshot::Arguments),
     /// Report what this machine gives and withholds, with remedies.
     Doctor(doctor::Arguments),
     /// Print the example configuration.
@@ -175,6 +183,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::main(arguments),
         Command::Inspect(arguments) => inspect::main(arguments),
         Command::Verify(arguments) => verify::main(arguments),
+        Command::Snapshot(arguments) => snapshot::main(arguments),
         Command::Doctor(arguments) => doctor::main(arguments),
         Command::Config => {
             print!("{EXAMPLE}");

@@ -68,6 +68,7 @@ pub fn failure(fault: LaunchFault) -> Failure {
     match fault {
         LaunchFault::Journal(ref journal) if journal.is_damage() => Failure::Damaged(fault.to_string()),
         LaunchFault::Configuration(_) | LaunchFault::OtherMarket { .. } => Failure::Usage(fault.to_string()),
+        LaunchFault::State(_) => Failure::Diverged(fault.to_string()),
         LaunchFault::Journal(_) | LaunchFault::System { .. } | LaunchFault::Thread(_) => {
             Failure::Fault(fault.to_string())
         }

@@ -5,6 +5,7 @@
 //! leaves the array, and what happens at its price or beyond is only counted as orders: the array is then exact for
 //! every better price, and exact again for all once those orders are gone.
 
+use crate::types::bytes::{Malformed, Reader, Writer};
 use crate::types::{Price, Quantity, Side};
 use crate::wire::depth::DepthLevel;
 
@@ -118,6 +119,42 @@ impl Levels {
     #[inline]
     pub fn knows(&self, count: usize) -> bool {
         self.beyond_orders == 0 || self.levels.len() >= count
+    }
+
+    /// Takes it down. Cold.
+    pub fn save(&self, out: &mut Writer) {
+        out.u32(self.beyond_orders);
+        out.u32(self.beyond_key);
+        out.u32(self.levels.len() as u32);
+        for level in &self.levels {
+            out.u32(level.key);
+            out.u32(level.orders);
+            out.u64(level.quantity);
+        }
+    }
+
+    /// Becomes what was taken down, in the memory there is. Cold.
+    /// # Errors
+    /// Levels that are too many, not in order, or without orders.
+    pub fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.clear();
+        (self.beyond_orders, self.beyond_key) = (from.u32("orders beyond")?, from.u32("price beyond")?);
+        let count = from.u32("levels of a side")? as usize;
+        from.check(count <= self.levels_max, "levels of a side")?;
+        let mut last = (self.beyond_orders > 0).then_some(self.beyond_key);
+        for _ in 0..count {
+            let (key, orders) = (from.u32("price of a level")?, from.u32("orders of a level")?);
+            from.check(last.is_none_or(|last| last < key) && orders > 0, "a level of a side")?;
+            last = Some(key);
+            self.levels.push(Level { key, orders, quantity: from.u64("shares of a level")? });
+        }
+        Ok(())
+    }
+
+    /// As if nothing had come. Cold.
+    pub fn clear(&mut self) {
+        self.levels.clear();
+        (self.beyond_orders, self.beyond_key) = (0, 0);
     }
 
     #[inline]

@@ -5,6 +5,7 @@
 //! journal: replay feeds the same events in and the same bytes come out, under the same numbers.
 
 pub mod cache;
+pub mod depths;
 pub mod encoder;
 pub mod levels;
 pub mod port;
@@ -14,6 +15,7 @@ pub mod store;
 pub mod stream;
 
 pub use cache::DepthCache;
+pub use depths::Depths;
 pub use encoder::FeedEncoder;
 pub use port::{FeedPorts, Port};
 pub use publisher::{FeedOptions, Hold, Publisher};

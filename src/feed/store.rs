@@ -6,6 +6,8 @@
 //! publisher stops popping its link, because a feed with a hole would be worse than one that stands still.
 //! The digest covers every byte in order: two stores of the same journal have the same digest or differ.
 
+use std::io;
+
 /// Messages between two index entries: a walk of at most this many lengths finds any message.
 const INDEX_STRIDE: u64 = 64;
 /// Bytes of a block's length field (MoldUDP64 1.00, message block).
@@ -91,6 +93,45 @@ impl FeedStore {
         Ok(())
     }
 
+    /// Fills the empty store with `bytes` bytes of blocks that `read` gives, which hold `count` messages. Cold.
+    /// # Errors
+    /// What `read` says; `InvalidData` where the bytes are no such blocks, `StorageFull` where they are too many. The
+    /// store is empty then.
+    pub fn fill(&mut self, bytes: u64, count: u64, read: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<()> {
+        debug_assert!(self.count() == 0, "only an empty store is filled");
+        let room = usize::try_from(bytes).ok().and_then(|bytes| self.bytes.get_mut(..bytes));
+        read(room.ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "feed.store_mebibytes is too small"))?)?;
+        if self.count_blocks(bytes as usize) != Some(count) {
+            self.clear();
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not the messages that it should hold"));
+        }
+        self.end = Cursor { sequence: count + 1, at: bytes as usize };
+        Ok(())
+    }
+
+    /// Empties it: for a start that begins anew, and for one who only wants the bytes of some messages.
+    pub fn clear(&mut self) {
+        self.index.clear();
+        self.end = Cursor { sequence: 1, at: 0 };
+    }
+
+    /// Blocks in the first `bytes` bytes, which become the index; `None` where they are not whole blocks.
+    fn count_blocks(&mut self, bytes: usize) -> Option<u64> {
+        let (mut at, mut count) = (0, 0u64);
+        self.index.clear();
+        while at < bytes {
+            if count.is_multiple_of(INDEX_STRIDE) {
+                if self.index_is_full() {
+                    return None;
+                }
+                self.index.push(at as u64);
+            }
+            at += if bytes - at < LENGTH_BYTES { return None } else { LENGTH_BYTES + self.length_at(at) };
+            count += 1;
+        }
+        (at == bytes).then_some(count)
+    }
+
     /// Full for messages shorter than any of ITCH, which would overrun the index before the bytes.
     fn index_is_full(&self) -> bool {
         self.index.len() == self.index.capacity()
@@ -160,7 +201,12 @@ impl FeedStore {
     /// Digest of all blocks in order. Two feeds are byte for byte the same when their digests and counts agree. Reads
     /// all of them; cold.
     pub fn digest(&self) -> u64 {
-        let (mut digest, mut at) = (0, 0);
+        self.digest_after(0)
+    }
+
+    /// The digest of all blocks that come after others whose digest is `before`.
+    pub fn digest_after(&self, before: u64) -> u64 {
+        let (mut digest, mut at) = (before, 0);
         while at < self.end.at {
             let end = at + LENGTH_BYTES + self.length_at(at);
             digest = digest_with(digest, &self.bytes[at..end]);

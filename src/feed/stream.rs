@@ -6,8 +6,10 @@
 use super::cache::DepthCache;
 use super::encoder::FeedEncoder;
 use super::store::{FeedStore, StoreFull};
+use crate::types::bytes::Reader;
 use crate::types::{Market, PublicFact, Published};
 use crate::wire::mold::Session;
+use std::io;
 
 /// Encoder, store and cache of one feed session.
 pub struct FeedStream {
@@ -45,6 +47,35 @@ impl FeedStream {
             self.end();
         }
         Ok(said)
+    }
+
+    /// Becomes what a snapshot holds: the messages from the bytes that `read` gives, the cache from `depths`. Cold, at start.
+    /// # Errors
+    /// As [`FeedStore::fill`], `InvalidData` also for levels that no feed of this market wrote.
+    pub fn restore(
+        &mut self,
+        (bytes, count, ended): (u64, u64, bool),
+        depths: &[u8],
+        read: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.store.fill(bytes, count, read)?;
+        if let Some(cache) = &mut self.cache {
+            let mut from = Reader::new(depths);
+            let loaded = cache.load(&mut from).and_then(|()| from.finish());
+            loaded.map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed))?;
+        }
+        if ended {
+            self.end();
+        }
+        Ok(())
+    }
+
+    /// As if nothing had been said, after a try to restore that failed. Cold.
+    pub fn clear(&mut self) {
+        self.store.clear();
+        if let Some(cache) = &mut self.cache {
+            cache.clear();
+        }
     }
 
     #[cold]

@@ -13,6 +13,7 @@ use crate::gateway::outbound::Outbound;
 use crate::types::{Market, Report, ReportBody, SessionId};
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::soup::{self, HEADER_BYTES};
+use std::io;
 
 /// Messages between two entries of a stream's index: finding a number walks at most so many packets.
 const INDEX_EVERY: u64 = 64;
@@ -84,6 +85,23 @@ impl Stream {
         }
     }
 
+    /// Packets in the first `bytes` bytes, which become the index; `None` where they are not whole packets.
+    fn count_packets(&mut self, bytes: usize) -> Option<u64> {
+        let (mut at, mut count) = (0, 0u64);
+        self.index.clear();
+        while at < bytes {
+            if count.is_multiple_of(INDEX_EVERY) {
+                if self.index.len() == self.index.capacity() {
+                    return None;
+                }
+                self.index.push(at as u64);
+            }
+            at += if bytes - at < HEADER_BYTES { return None } else { self.packet_bytes(at) };
+            count += 1;
+        }
+        (at == bytes).then_some(count)
+    }
+
     /// Size of the packet at `position`, which is a packet's begin before the end.
     #[inline]
     fn packet_bytes(&self, position: usize) -> usize {
@@ -116,6 +134,38 @@ impl Streams {
         stream.close_packet(length);
         stream.ended |= report.body == ReportBody::DayEnd;
         Ok(true)
+    }
+
+    /// Fills the session's empty stream with `bytes` bytes that `read` gives, which hold `count` messages, the last of
+    /// them the day's end if it has `ended`. Cold.
+    /// # Errors
+    /// What `read` says; `InvalidData` where the bytes are no such messages, `StorageFull` where they are too many. The
+    /// stream is empty then.
+    pub fn fill(
+        &mut self,
+        session: SessionId,
+        bytes: u64,
+        (count, ended): (u64, bool),
+        read: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let stream = &mut self.streams[session.index()];
+        debug_assert!(stream.count == 0, "only an empty stream is filled");
+        let room = usize::try_from(bytes).ok().and_then(|bytes| stream.bytes.get_mut(..bytes));
+        read(room.ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "gateway.stream_mebibytes is too small"))?)?;
+        let is_whole = stream.count_packets(bytes as usize) == Some(count);
+        if !is_whole {
+            self.clear(session);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not the messages that it should hold"));
+        }
+        (stream.end, stream.count, stream.ended) = (bytes as usize, count, ended);
+        Ok(())
+    }
+
+    /// Empties the session's stream. Cold; at start only.
+    pub fn clear(&mut self, session: SessionId) {
+        let stream = &mut self.streams[session.index()];
+        stream.index.clear();
+        (stream.end, stream.count, stream.ended) = (0, 0, false);
     }
 
     /// Number the next message will have: 1 for the first.

@@ -29,6 +29,7 @@
 //! ([`LogWriter::reader`]), on a thread of its own: the length of a record is its hand-over, so that it needs no link from
 //! the sequencer. A snapshot is a number and a chain to begin reading from.
 
+pub mod archive;
 pub mod disk;
 pub mod fault;
 pub mod history;
@@ -41,6 +42,7 @@ pub mod release;
 pub mod segment;
 pub mod segments;
 mod slots;
+pub mod snapshots;
 mod walk;
 pub mod writer;
 

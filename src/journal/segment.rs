@@ -225,7 +225,7 @@ fn write_all(file: &File, path: &Path, pieces: &[(u64, &[u8])], disk: &mut dyn D
     all.map_err(disk_fault("write and sync", path))
 }
 
-fn disk_fault(attempted: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalFault {
+pub(super) fn disk_fault(attempted: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalFault {
     let path = path.to_path_buf();
     move |error| JournalFault::Disk { attempted, path, error }
 }

@@ -10,9 +10,10 @@
 //!
 //! Cold. [`Segments::take`] holds the directory by its lock from then on; [`survey`] only looks.
 
+use super::archive;
 use super::fault::JournalFault;
 use super::recovery::quarantine;
-use super::walk::{Break, Position, Walk};
+use super::walk::{Break, Position, RecordView, Walk};
 use super::{RECORD_BYTES, TailState, Torn};
 use crate::os::mapped::Mapped;
 use crate::types::Sequenced;
@@ -28,6 +29,8 @@ use std::sync::Arc;
 const PREFIX: &str = "segment-";
 /// Digits behind it.
 const DIGITS: usize = 8;
+/// What the name of a segment's archive ends with.
+pub(super) const ARCHIVED_SUFFIX: &str = ".lz4";
 /// What the name of a segment that is being prepared ends with.
 pub(super) const PREPARED: &str = "new";
 
@@ -41,7 +44,8 @@ pub fn lock_path(directory: &Path) -> PathBuf {
     directory.join("lock")
 }
 
-/// Number and file of each segment, in order.
+/// Number and file of each segment, in order; where there is a segment and its archive, the segment: archiving it was cut
+/// off before that was taken away.
 /// # Errors
 /// What the system says, but for there being no such directory, which has no segments.
 pub fn list(directory: &Path) -> Result<Vec<(u64, PathBuf)>, JournalFault> {
@@ -54,12 +58,15 @@ pub fn list(directory: &Path) -> Result<Vec<(u64, PathBuf)>, JournalFault> {
     for entry in entries {
         let name = entry.map_err(fault())?.file_name();
         let digits = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let digits = digits.map(|name| name.strip_suffix(ARCHIVED_SUFFIX).unwrap_or(name));
         let digits = digits.filter(|text| text.len() == DIGITS && text.bytes().all(|b| b.is_ascii_digit()));
         if let Some(number) = digits.and_then(|text| text.parse().ok()) {
             found.push((number, directory.join(name)));
         }
     }
+    // By number, and of one number the shorter name first, which is the segment itself.
     found.sort_unstable();
+    found.dedup_by_key(|(number, _)| *number);
     Ok(found)
 }
 
@@ -95,7 +102,11 @@ pub(super) struct Segment {
 impl Segment {
     pub fn open(path: &Path) -> Result<Segment, JournalFault> {
         let refuse = |why: String| JournalFault::Misplaced { path: path.to_path_buf(), why };
-        let memory = Mapped::open(path, false).map_err(|error| match error.kind() {
+        let opened = if is_archive(path) { archive::read(path) } else { Mapped::open(path, false) };
+        let memory = opened.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData if is_archive(path) => {
+                refuse(format!("the archive cannot be unpacked: {error}"))
+            }
             io::ErrorKind::InvalidData => refuse("it is empty".into()),
             _ => JournalFault::io("open the segment", path)(error),
         })?;
@@ -150,6 +161,19 @@ impl Segment {
         Ok(if bytes == 0 { TailState::Clean } else { TailState::Torn(torn) })
     }
 
+    /// Reads up to the record that `link` announces, or to the end; gives what the record there must carry.
+    fn walk_to(&mut self, link: Link) -> Result<Link, JournalFault> {
+        while self.walk.position().link.number < link.number {
+            match self.walk.next_view() {
+                Ok(Some(_)) => {}
+                // What is wrong there is judged with the marks.
+                Ok(None) | Err(JournalFault::Damaged { .. }) => break,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(self.walk.position().link)
+    }
+
     /// A walk's fault with the file it is about.
     pub fn damaged(&self) -> JournalFault {
         let Position { at, link } = self.walk.position();
@@ -164,19 +188,40 @@ impl Segment {
 pub fn survey(
     directory: &Path,
     group: Option<u64>,
+    each: impl FnMut(&Sequenced),
+    told: impl FnMut(&Found),
+) -> Result<(), JournalFault> {
+    survey_after(directory, group, None, each, told)
+}
+
+/// The same behind a snapshot: `after` is what the first record that counts must carry, and the place of the segment it
+/// is in, or would be. Of the segments before only that one is read; none of them need be there.
+fn survey_after(
+    directory: &Path,
+    group: Option<u64>,
+    after: Option<Behind>,
     mut each: impl FnMut(&Sequenced),
     mut told: impl FnMut(&Found),
 ) -> Result<(), JournalFault> {
-    let files = list(directory)?;
+    let first = after.map_or(1, |behind| behind.segment);
+    let files: Vec<_> = list(directory)?.into_iter().filter(|(number, _)| *number >= first).collect();
     // All places first: a copy at the end must not make the last real one look unfinished.
     for (index, (number, path)) in files.iter().enumerate() {
-        in_sequence(directory, index as u64 + 1, *number)?;
-        Segment::open(path)?.check_place(*number, group)?;
+        in_sequence(directory, first + index as u64, *number)?;
+        if !is_archive(path) {
+            Segment::open(path)?.check_place(*number, group)?;
+        }
     }
     let mut expected = None;
     for (index, (number, path)) in files.iter().enumerate() {
         let mut segment = Segment::open(path)?;
-        segment.check_follows(expected)?;
+        segment.check_place(*number, group)?;
+        if index > 0 || after.is_none() {
+            segment.check_follows(expected)?;
+        }
+        if let Some(Behind { link, .. }) = after.filter(|_| index == 0) {
+            segment.walk_to(link)?;
+        }
         let end = segment.walk.survey(&mut each)?;
         let state = segment.judge(end, index + 1 == files.len())?;
         let link = segment.walk.position().link;
@@ -195,6 +240,127 @@ pub fn survey(
     Ok(())
 }
 
+/// A place in the journal behind which a snapshot stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Behind {
+    /// The segment that has, or will have, the record that comes next.
+    segment: u64,
+    /// What that record must carry.
+    link: Link,
+}
+
+/// Finds the place that `link` announces. `None` where the segments do not have it: they end before, begin behind, or are
+/// of another history.
+/// # Errors
+/// Any [`JournalFault`] about the one segment that is read.
+pub fn find(directory: &Path, link: Link) -> Result<Option<Behind>, JournalFault> {
+    for (number, path) in list(directory)?.into_iter().rev() {
+        let mut segment = Segment::open(&path)?;
+        if segment.header.first_number.get() <= link.number {
+            let reached = segment.walk_to(link)?;
+            return Ok((reached == link).then_some(Behind { segment: number, link }));
+        }
+    }
+    Ok(None)
+}
+
+/// Follows segments that somebody is writing, as far as they are synced.
+#[derive(Debug)]
+pub struct Follower {
+    directory: PathBuf,
+    group: u64,
+    current: Option<Segment>,
+    /// The segment after the current one.
+    number_next: u64,
+    next: Option<Link>,
+}
+
+impl Follower {
+    /// From behind a snapshot, or from the first record.
+    pub fn new(directory: &Path, group: u64, behind: Option<Behind>) -> Follower {
+        let number_next = behind.map_or(1, |behind| behind.segment);
+        Follower {
+            directory: directory.to_path_buf(),
+            group,
+            current: None,
+            number_next,
+            next: behind.map(|behind| behind.link),
+        }
+    }
+
+    /// The next record, if its number is at most `synced`; `None` otherwise, and at the end of what is there.
+    /// # Errors
+    /// A record that is not as it was written, or a segment that does not belong where it is.
+    pub fn next_view(&mut self, synced: u64) -> Result<Option<RecordView>, JournalFault> {
+        if self.next.is_some_and(|next| next.number > synced) {
+            return Ok(None);
+        }
+        loop {
+            let Some(segment) = &mut self.current else {
+                if !self.turn_to_next()? {
+                    return Ok(None);
+                }
+                continue;
+            };
+            match segment.walk.next_view() {
+                Ok(Some(view)) => {
+                    self.next = Some(segment.walk.position().link);
+                    return Ok(Some(view));
+                }
+                Err(JournalFault::Damaged { .. }) => return Err(segment.damaged()),
+                Err(other) => return Err(other),
+                Ok(None) if segment.walk.memory().len() - segment.walk.position().at >= RECORD_BYTES => {
+                    return Ok(None);
+                }
+                Ok(None) => self.current = None,
+            }
+        }
+    }
+
+    /// What the next record must carry; `None` before the first one was seen.
+    pub fn link(&self) -> Option<Link> {
+        self.next
+    }
+
+    /// Opens the next segment; false where it is not there yet.
+    fn turn_to_next(&mut self) -> Result<bool, JournalFault> {
+        let plain = segment_path(&self.directory, self.number_next);
+        let archive = archive_path(&plain);
+        let Some(path) = [plain, archive].into_iter().find(|path| path.exists()) else { return Ok(false) };
+        let mut segment = Segment::open(&path)?;
+        segment.check_place(self.number_next, Some(self.group))?;
+        if let Some(next) = self.next {
+            // The first one may begin before the snapshot.
+            if segment.walk_to(next)? != next {
+                let why = "it does not go on where the records before it end".to_owned();
+                return Err(JournalFault::Misplaced { path, why });
+            }
+        } else {
+            segment.check_follows(None)?;
+        }
+        self.number_next += 1;
+        self.current = Some(segment);
+        Ok(true)
+    }
+}
+
+/// The last record that the segments are sure to have by the marks of the last of them, without reading any; 0 for none.
+/// # Errors
+/// Any [`JournalFault`] about the last segment's first page.
+pub fn last_number_at_least(directory: &Path) -> Result<u64, JournalFault> {
+    let Some((_, path)) = list(directory)?.pop() else { return Ok(0) };
+    let segment = Segment::open(&path)?;
+    let synced = (segment.mark.synced.get() as usize).saturating_sub(RECORDS_START) / RECORD_BYTES;
+    Ok(segment.header.first_number.get() + synced as u64 - 1)
+}
+
+/// Number of the first record of a segment.
+/// # Errors
+/// Any [`JournalFault`] about its first page.
+pub(super) fn first_number(path: &Path) -> Result<u64, JournalFault> {
+    Ok(Segment::open(path)?.header.first_number.get())
+}
+
 /// As [`survey`], for a directory that nobody writes, which is made sure of.
 /// # Errors
 /// `Busy`, and those of [`survey`].
@@ -209,6 +375,18 @@ pub fn verify(directory: &Path, group: Option<u64>, told: impl FnMut(&Found)) ->
         Some(Err(TryLockError::Error(error))) => Err(JournalFault::io("lock", &path)(error)),
         Some(Ok(())) | None => survey(directory, group, |_| {}, told),
     }
+}
+
+/// Where the archive of a segment is.
+pub(super) fn archive_path(segment: &Path) -> PathBuf {
+    let mut name = segment.as_os_str().to_owned();
+    name.push(ARCHIVED_SUFFIX);
+    PathBuf::from(name)
+}
+
+/// Whether this is the name of an archive.
+pub(super) fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| ARCHIVED_SUFFIX.strip_prefix('.') == extension.to_str())
 }
 
 /// Whether the segment found is the one that comes next.
@@ -236,9 +414,22 @@ impl Segments {
     /// # Errors
     /// `Busy` when a living process has it; any other [`JournalFault`], and then nothing was changed.
     pub fn take(directory: &Path, group: u64, each: impl FnMut(&Sequenced)) -> Result<Segments, JournalFault> {
-        let lock = hold(directory)?;
+        Segments::take_after(Lock::hold(directory)?, group, None, each)
+    }
+
+    /// The same behind a snapshot, of a directory whose lock is held: only records behind it are verified, and go to `each`.
+    /// # Errors
+    /// As [`Segments::take`].
+    pub fn take_after(
+        lock: Lock,
+        group: u64,
+        after: Option<Behind>,
+        each: impl FnMut(&Sequenced),
+    ) -> Result<Segments, JournalFault> {
+        let Lock { directory, file: lock } = lock;
+        let directory = directory.as_path();
         let mut last = None;
-        survey(directory, Some(group), each, |found| last = Some(found.clone()))?;
+        survey_after(directory, Some(group), after, each, |found| last = Some(found.clone()))?;
         if let Some(found) = &mut last
             && let TailState::Torn(torn) = &mut found.state
         {
@@ -255,6 +446,22 @@ impl Segments {
     /// What the next record must carry; `None` when there are no segments.
     pub fn end(&self) -> Option<Link> {
         self.last.as_ref().map(|found| found.end)
+    }
+}
+
+/// A directory of segments held against other processes.
+#[derive(Debug)]
+pub struct Lock {
+    directory: PathBuf,
+    file: File,
+}
+
+impl Lock {
+    /// Takes it; makes the directory if need be.
+    /// # Errors
+    /// `Busy` when a living process has it; `Io`.
+    pub fn hold(directory: &Path) -> Result<Lock, JournalFault> {
+        Ok(Lock { directory: directory.to_path_buf(), file: hold(directory)? })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why an exchange cannot start or go on. All cold; each says what was attempted, on what, and what to do.
 
+use super::checks::Mismatch;
 use crate::journal::JournalFault;
 use std::fmt;
 use std::io;
@@ -19,6 +20,8 @@ pub enum LaunchFault {
         /// The log.
         path: PathBuf,
     },
+    /// A replay came to another state than the run did.
+    State(Mismatch),
     /// The journal cannot be read or continued.
     Journal(JournalFault),
     /// The system refused.
@@ -45,6 +48,7 @@ impl fmt::Display for LaunchFault {
                  another partition.directory",
                 path.display()
             ),
+            LaunchFault::State(mismatch) => write!(f, "journal: {mismatch}"),
             LaunchFault::Journal(fault) => write!(f, "journal: {fault}"),
             LaunchFault::System { attempted, on, error } => write!(f, "{attempted} {on}: {error}"),
         }

@@ -6,14 +6,18 @@
 //! way, and then each agent's end is written down, so that a replay can be held against it.
 
 pub mod alarms;
+pub mod checks;
 pub mod closing;
+pub mod derived;
 pub mod endpoints;
 pub mod fault;
 pub mod placement;
 pub mod promise;
 pub mod rebuild;
 pub mod replayed;
+pub mod restore;
 pub mod seams;
+pub mod shadow;
 pub mod stages;
 pub mod status;
 pub mod twin;

@@ -1,16 +1,21 @@
 //! From the journal back to the state of every stage. Cold; runs before any thread does.
 //!
-//! Segments are verified first, then the log is recovered (its end judged, a torn one cut) and goes on where they end.
+//! The newest snapshot that can be used gives a state to begin with ([`super::restore`]); without one it is the empty one.
+//! Segments behind it are verified first, then the log is recovered (its end judged, a torn one cut) and goes on where they end.
 //! Each record passes the twin: OMS, books, client streams and feed come out as they were, because all are functions of
 //! the journal. After a loss of power the log is gone with the memory it was in; a fresh one then follows the segments.
 //! A journal that was begun with other reference data is refused: the same records would mean something else.
 
 use super::LaunchFault;
+use super::checks::{Checks, Mismatch};
+use super::replayed::Stores;
+use super::restore::{self, Base};
 use super::twin::Twin;
 use crate::config::{Config, Survives};
 use crate::egress::fan::Outlet;
 use crate::engine::digest;
 use crate::journal::history::{History, go_on_in};
+use crate::journal::segments::{self, Behind, Lock};
 use crate::journal::{JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, recover};
 use crate::os::pages;
 use crate::types::{Command, CommandKind, Market, Nanos, Number, Sequenced};
@@ -48,34 +53,47 @@ pub fn group(market: &Market) -> u64 {
         .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
-/// Opens segments and log, or creates what is not there, and replays all of it into `outlet`. `boot` is the present run
-/// of the host.
+/// Opens segments and log, or creates what is not there, and brings the state and `stores` to where they end: from the
+/// newest snapshot that can be used, or from the first record. `boot` is the present run of the host.
 ///
 /// # Errors
 /// A journal that is damaged, held by another process, of other reference data, or that the system refuses.
-pub fn rebuild(config: &Config, boot: u64, outlet: &mut impl Outlet) -> Result<Rebuilt, LaunchFault> {
+pub fn rebuild(config: &Config, boot: u64, stores: &mut Stores) -> Result<Rebuilt, LaunchFault> {
     let options = LogOptions {
         path: log_path(&config.directory),
         bytes: config.journal.log_bytes,
         lock: config.journal.lock_required,
     };
     let before = pages::resident_bytes();
-    let twin = Twin::new(&config.market).map_err(|e| LaunchFault::Configuration(e.to_string()))?;
-    let engine_bytes = pages::resident_bytes().saturating_sub(before);
-    let mut replay = Replay { twin, market: &config.market, last: (Number(0), Nanos(0)), other: None };
     let mut notes = Vec::new();
-    let segments = match &config.journal.segments {
+    let (lock, base) = match &config.journal.segments {
         Some(knobs) => {
-            let group = group(&config.market);
-            let taken = Segments::take(&knobs.directory, group, |record| replay.take(record, outlet))?;
-            replay.refuse_other_market(&knobs.directory)?;
+            let lock = Lock::hold(&knobs.directory)?;
+            let fill = |base: &Base| restore::fill(stores, base, &knobs.directory);
+            (Some(lock), restore::newest(config, &knobs.directory, &mut notes, fill)?)
+        }
+        None => (None, None),
+    };
+    let mut replay = Replay::begin(config, base)?;
+    let engine_bytes = pages::resident_bytes().saturating_sub(before);
+    let segments = match (&config.journal.segments, lock) {
+        (Some(knobs), Some(lock)) => {
+            let (group, behind) = (group(&config.market), replay.behind);
+            replay.checks = Checks::near(segments::last_number_at_least(&knobs.directory)?);
+            let taken = Segments::take_after(lock, group, behind, |record| replay.take(record, stores))
+                .map_err(|fault| with_archives(fault, &notes))?;
+            replay.refuse(&knobs.directory)?;
             notes.extend(taken.last().and_then(|last| note_of_torn(&last.path, &last.state)));
             Some(taken)
         }
-        None => None,
+        _ => None,
     };
     let end = segments.as_ref().and_then(Segments::end);
-    let (writer, found) = log_after(&options, config, boot, end, &mut replay, outlet, &mut notes)?;
+    let (writer, found) = log_after(&options, config, boot, end, &mut replay, stores, &mut notes)?;
+    let found = match replay.behind {
+        Some(_) => format!("{found}, from the snapshot behind record {}", replay.base),
+        None => found,
+    };
     let Replay { twin, last, .. } = replay;
     Ok(Rebuilt { twin, writer, last, found, notes, segments, engine_bytes })
 }
@@ -85,26 +103,49 @@ struct Replay<'a> {
     twin: Twin,
     market: &'a Market,
     last: (Number, Nanos),
+    /// The snapshot it began behind, and its place.
+    base: Number,
+    behind: Option<Behind>,
     /// Digest of other reference data that a record was made with; nothing is applied from there on.
     other: Option<u64>,
+    /// Compares with the digests in the journal; nothing is applied behind the first that differs.
+    checks: Checks,
+    mismatch: Option<Mismatch>,
 }
 
-impl Replay<'_> {
+impl<'a> Replay<'a> {
+    /// Behind a snapshot, or before the first record.
+    fn begin(config: &'a Config, base: Option<Base>) -> Result<Replay<'a>, LaunchFault> {
+        let (twin, last, base, behind) = match base {
+            Some(base) => (base.twin, (base.head.number, base.head.time), base.head.number, Some(base.behind)),
+            None => {
+                let twin = Twin::new(&config.market).map_err(|e| LaunchFault::Configuration(e.to_string()))?;
+                (twin, (Number(0), Nanos(0)), Number(0), None)
+            }
+        };
+        let checks = Checks::from(0);
+        Ok(Replay { twin, market: &config.market, last, base, behind, other: None, checks, mismatch: None })
+    }
+
     fn take(&mut self, record: &Sequenced, outlet: &mut impl Outlet) {
         let Command { kind, value, .. } = record.command;
         if kind == CommandKind::DayStart && value != digest::of_market(self.market) {
             self.other = self.other.or(Some(value));
         }
-        if self.other.is_none() {
+        if self.other.is_none() && self.mismatch.is_none() {
             self.twin.apply(record, outlet);
             self.last = (record.number, record.time);
+            self.mismatch = self.checks.on(record, &self.twin).err();
         }
     }
 
-    fn refuse_other_market(&self, path: &Path) -> Result<(), LaunchFault> {
+    /// Whether the records are of this market, and gave the state that they gave before.
+    fn refuse(&self, path: &Path) -> Result<(), LaunchFault> {
         let expected = digest::of_market(self.market);
-        let other = |found| Err(LaunchFault::OtherMarket { found, expected, path: path.to_owned() });
-        self.other.map_or(Ok(()), other)
+        if let Some(found) = self.other {
+            return Err(LaunchFault::OtherMarket { found, expected, path: path.to_owned() });
+        }
+        self.mismatch.map_or(Ok(()), |mismatch| Err(LaunchFault::State(mismatch)))
     }
 }
 
@@ -119,7 +160,7 @@ fn log_after(
     boot: u64,
     end: Option<Link>,
     replay: &mut Replay<'_>,
-    outlet: &mut impl Outlet,
+    stores: &mut Stores,
     notes: &mut Vec<String>,
 ) -> Result<(LogWriter, String), LaunchFault> {
     let group = group(&config.market);
@@ -135,9 +176,9 @@ fn log_after(
     match fitting(options, group, boot, end) {
         Ok((mut reader, tail)) => {
             while let Some(record) = reader.next()? {
-                replay.take(&record, outlet);
+                replay.take(&record, stores);
             }
-            replay.refuse_other_market(&options.path)?;
+            replay.refuse(&options.path)?;
             notes.extend(note_of_torn(&options.path, tail.state()));
             let writer = LogWriter::resume(options.clone(), tail)?;
             Ok((writer, format!("{} records replayed", replay.last.0)))
@@ -227,16 +268,27 @@ pub fn replay(
     outlet: &mut impl Outlet,
     mut each: impl FnMut(&Sequenced, &Twin),
 ) -> Result<(Twin, Number), LaunchFault> {
-    let twin = Twin::new(&config.market).map_err(|e| LaunchFault::Configuration(e.to_string()))?;
-    let mut replay = Replay { twin, market: &config.market, last: (Number(0), Nanos(0)), other: None };
+    let mut replay = Replay::begin(config, None)?;
     let directory = config.journal.segments.as_ref().map(|knobs| knobs.directory.as_path());
     let mut history = History::open(path, directory)?;
     while let Some(view) = history.next_view()? {
         replay.take(&view.record, outlet);
-        replay.refuse_other_market(path)?;
+        replay.refuse(path)?;
         each(&view.record, &replay.twin);
     }
     Ok((replay.twin, replay.last.0))
+}
+
+/// A replay of everything meets a segment that is not there: perhaps it was archived and its archive taken away, and then
+/// only a snapshot leads on.
+fn with_archives(fault: JournalFault, notes: &[String]) -> JournalFault {
+    match fault {
+        JournalFault::Misplaced { path, why } if !notes.is_empty() => {
+            let why = format!("{why}; it is needed because no snapshot could be used ({})", notes.join("; "));
+            JournalFault::Misplaced { path, why }
+        }
+        other => other,
+    }
 }
 
 /// A record whose length was stored was acknowledged, and storing the length is the last step of writing it. If it

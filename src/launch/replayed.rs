@@ -89,6 +89,12 @@ impl Stores {
 }
 
 impl Stores {
+    /// As if nothing had been said. Cold, at start.
+    pub fn clear(&mut self, sessions: usize) {
+        (0..sessions as u16).for_each(|session| self.streams.clear(SessionId(session)));
+        self.feed.clear();
+    }
+
     /// Whether everything found room; what was left out otherwise makes the stores useless.
     ///
     /// # Errors

@@ -46,7 +46,7 @@ pub enum CommandKind {
     KillOff = 21,
     /// Operator sets `limit` of `account` to `value`.
     SetLimit = 22,
-    /// Digest of the OMS state at this point in `value`, for replay to compare.
+    /// What the state's digest was behind an earlier record; see [`Command::state_digest`]. For replay to compare.
     StateDigest = 23,
     /// `ticker` (or all) enters the phase whose letter is in `value`; leaving an auction runs its cross. Author in
     /// `client_order_id`.
@@ -243,6 +243,32 @@ impl Command {
             client_order_id: ClientOrderId::BLANK,
             refusal: Reject::None,
         }
+    }
+
+    /// The word that the state behind record `number` has this digest. The number stands in `client_order_id` as people
+    /// read it.
+    pub fn state_digest(number: Number, digest: u64) -> Command {
+        let mut digits = [b' '; 14];
+        let mut left = number.0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
+        let client_order_id = ClientOrderId(digits);
+        Command { value: digest, client_order_id, ..Command::new(CommandKind::StateDigest) }
+    }
+
+    /// Number and digest, of a command that says one.
+    pub fn as_state_digest(&self) -> Option<(Number, u64)> {
+        if self.kind != CommandKind::StateDigest {
+            return None;
+        }
+        let digits = self.client_order_id.0;
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let number = digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+        Some((Number(number), self.value))
     }
 
     /// Whether the client sent option tag `tag` (1 to 30); bits 0, 8 and 31 stand for the house's own tags.

@@ -14,6 +14,7 @@ pub mod mold;
 pub mod ouch;
 pub mod record;
 pub mod segment;
+pub mod snapshot;
 pub mod soup;
 
 pub use field::U48;
