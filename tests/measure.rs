@@ -21,7 +21,21 @@ fn text(bytes: &[u8]) -> String {
 
 /// A small measurement into `out`.
 fn measure(out: &Path, more: &[&str]) -> Output {
-    let base = ["measure", "--rates", "2000", "--slices", "2", "--slice-ms", "40", "--unmeasured-ms", "10"];
+    let base = [
+        "measure",
+        "--jitter-seconds",
+        "1",
+        "--set",
+        "stages.sample=7",
+        "--rates",
+        "2000",
+        "--slices",
+        "2",
+        "--slice-ms",
+        "40",
+        "--unmeasured-ms",
+        "10",
+    ];
     pitlane(&[&base[..], &["--out", out.to_str().unwrap()], more].concat())
 }
 
@@ -39,6 +53,9 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
         assert_eq!((case.intended.count, case.slices.len(), case.lost), (2 * 81, 2, 0), "{case:?}");
         assert_eq!(case.floor.unwrap().count, 2 * 81);
         assert!(case.ratio(|p| p.p50).unwrap().median > 0.0);
+        // One in 7 of 2 x 101 requests, warm-ups too, and every one of them whole but those that were cancels.
+        let stages: Vec<&str> = case.stages.iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(stages[..2], ["read to sequenced", "sequenced to journalled"], "{case:?}");
         for name in case.series() {
             assert_eq!(merged(&series[&name]).count(), 2 * 81, "{name}");
             let hgrm = fs::read_to_string(out.join(format!("{name}.hgrm"))).unwrap();
@@ -47,7 +64,8 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
     }
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("tcp at 2 k a second") && page.contains(&run.machine.kernel), "the page says what and where");
-    assert_eq!(page.matches("<svg").count(), 2 + 2 + 1, "distributions, times, throughput");
+    assert_eq!(page.matches("<svg").count(), 2 + 2 + 1 + 1, "distributions, times, throughput, stages");
+    assert!(!run.jitter.is_empty() && page.contains("What the machine does by itself"));
     assert_eq!(fs::read_to_string(out.join("summary.csv")).unwrap().lines().count(), 1 + 2 * 3);
     // A second run into the same place would leave nobody knowing which is which.
     let again = measure(&out, &[]);

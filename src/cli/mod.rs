@@ -7,6 +7,7 @@ pub mod admin;
 pub mod demo;
 pub mod doctor;
 pub mod inspect;
+pub mod jitter;
 pub mod load;
 pub mod measure;
 pub mod order;
@@ -18,6 +19,7 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod snapshot;
+pub mod top;
 pub mod verify;
 pub mod watch;
 
@@ -137,6 +139,10 @@ pub enum Command {
     Load(load::Arguments),
     /// Measure an exchange of its own beside the machine's floor, over rates and transports, into a directory.
     Measure(measure::Arguments),
+    /// Show what each core does to a busy loop: how often it is kept from running, and for how long.
+    Jitter(jitter::Arguments),
+    /// Watch a running exchange: rates, times from stage to stage, lags, tickers.
+    Top(top::Arguments),
     /// Write a page about a measurement, or about two side by side.
     Report(report::Arguments),
     /// The other side of a floor; `measure` starts it.
@@ -176,6 +182,8 @@ pub fn main() -> ExitCode {
         Command::Portfolio(arguments) => portfolio::main(arguments),
         Command::Load(arguments) => load::main(arguments),
         Command::Measure(arguments) => measure::main(arguments),
+        Command::Jitter(arguments) => jitter::main(arguments),
+        Command::Top(arguments) => top::main(arguments),
         Command::Report(arguments) => report::main(arguments),
         Command::Echo => measure::echo::main(),
         Command::Order(arguments) => order::main(arguments),

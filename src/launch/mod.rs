@@ -11,6 +11,7 @@ pub mod closing;
 pub mod derived;
 pub mod endpoints;
 pub mod fault;
+pub mod metrics;
 pub mod placement;
 pub mod promise;
 pub mod rebuild;

@@ -7,6 +7,7 @@
 use super::LaunchFault;
 use super::closing::Closing;
 use super::endpoints::Endpoints;
+use super::metrics::Metrics;
 use super::placement::Plan;
 use super::rebuild::{Rebuilt, rebuild};
 use super::replayed::Stores;
@@ -374,6 +375,10 @@ impl Stages {
             .map_err(LaunchFault::system("listening on", operator_path.display()))?;
         let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator), Box::new(ways)];
         cold.extend(lag.map(|lag| Box::new(lag) as Box<dyn Agent>));
+        if let Some(listen) = config.metrics_listen {
+            let files = (endpoints.counters.clone(), endpoints.stages.clone());
+            cold.push(Box::new(Metrics::open(listen, files.0, files.1, seams.steady())?));
+        }
 
         let huge_bytes = seams.settle();
         Ok(Stages {

@@ -41,6 +41,12 @@ impl Latencies {
         self.histogram.saturating_record(ns);
     }
 
+    /// Counts the same latency so many times.
+    pub fn record_many(&mut self, ns: u64, count: u64) {
+        self.above_max += if ns > LATENCY_NS_MAX { count } else { 0 };
+        self.histogram.saturating_record_n(ns, count);
+    }
+
     /// Adds the counts of another.
     pub fn merge(&mut self, other: &Latencies) {
         self.histogram.add(&other.histogram).expect("all histograms have the same bounds");

@@ -6,6 +6,7 @@
 
 pub mod floor;
 pub mod flow;
+pub mod jitter;
 pub mod latency;
 pub mod load;
 pub mod report;

@@ -375,7 +375,9 @@ mod tests {
         hot.journalled.push(stamp(64, 200));
         // Of a record whose first stamp was lost: it waits until a newer one is known, and goes.
         hot.committed.push(stamp(99, 1));
-        (0..=TURNS_MAX).for_each(|_| drop(ways.work()));
+        for _ in 0..=TURNS_MAX {
+            ways.work();
+        }
         let counts: Vec<u64> = told(&ways).iter().map(|span| span.0).collect();
         assert_eq!(counts, [0, 1, 0, 0, 0, 0]);
         hot.sequenced.push(Stamp { key: 128, message: 2, counted: 100 });

@@ -15,16 +15,21 @@ use crate::measure::latency::Latencies;
 use crate::measure::load::schedule::Sample;
 use crate::measure::load::{LoadReport, Pacing, Plan, Player, PlayerOptions, SessionCounts, Transport};
 use crate::measure::result::histograms::HistogramLog;
-use crate::measure::result::{Case, Setting, Slice};
+use crate::measure::result::{Case, Setting, Slice, StageFigures};
 use crate::os::clock::monotonic_ns;
 use crate::os::signal;
+use crate::runtime::spans::SpanCounts;
 use crate::types::TickerId;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// How long a player behind its schedule goes on after the end of a slice.
 const OVERTIME_NS: u64 = 1_000_000_000;
 /// How long the last answers of a slice may take.
 const DRAIN_NS: u64 = 10_000_000_000;
+
+/// How long the exchange's cold thread has to tell the last stamps: some of its pauses.
+const TELLING: Duration = Duration::from_millis(200);
 
 /// What is played.
 pub type Flow = Box<dyn Iterator<Item = FlowStep> + Send>;
@@ -90,6 +95,7 @@ pub struct Contest<'a> {
     own: [Latencies; 2],
     floor: Latencies,
     slices: Vec<Slice>,
+    stages_before: Vec<SpanCounts>,
 }
 
 impl<'a> Contest<'a> {
@@ -121,6 +127,7 @@ impl<'a> Contest<'a> {
             own: [Latencies::new(), Latencies::new()],
             floor: Latencies::new(),
             slices: Vec::new(),
+            stages_before: venue.stages(),
         })
     }
 
@@ -156,7 +163,8 @@ impl<'a> Contest<'a> {
                 break;
             }
         }
-        Ok(self.case(name, transport, &faults))
+        let stages = self.stages(venue);
+        Ok(self.case(name, transport, stages, &faults))
     }
 
     fn play_floor(&mut self, beside: &mut FloorOf) -> io::Result<()> {
@@ -215,7 +223,24 @@ impl<'a> Contest<'a> {
         log.add(&format!("{name}-floor"), samples, first, at_ns, Sample::intended_ns)
     }
 
-    fn case(self, name: String, transport: Transport, faults: &[String]) -> Case {
+    /// Times from stage to stage of all that was played, warm-ups too. The exchange runs on for a moment: the cold
+    /// thread that puts stamps together may have been halted with some in hand.
+    fn stages(&self, venue: &Venue) -> Vec<StageFigures> {
+        // One that has died tells what it had told by then.
+        let _dead = signal::resume(venue.id());
+        std::thread::sleep(TELLING);
+        let now = venue.stages();
+        let _dead = signal::halt(venue.id());
+        let between = now.iter().zip(&self.stages_before).map(|(now, before)| now.since(before));
+        let figures = between.filter(|span| span.count() > 0).map(|span| {
+            let mut latencies = Latencies::new();
+            span.hits().for_each(|(ns, count)| latencies.record_many(ns, count));
+            StageFigures { name: span.name.clone(), percentiles: latencies.percentiles() }
+        });
+        figures.collect()
+    }
+
+    fn case(self, name: String, transport: Transport, stages: Vec<StageFigures>, faults: &[String]) -> Case {
         let total = &self.total;
         let mut case = Case {
             name,
@@ -230,7 +255,7 @@ impl<'a> Contest<'a> {
             floor: Some(self.floor.percentiles()),
             slices: self.slices,
             lateness: total.lateness,
-            stages: Vec::new(),
+            stages,
             marks: Vec::new(),
         };
         case.judge(faults);

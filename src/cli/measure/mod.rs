@@ -12,13 +12,14 @@ use super::report::write_page;
 use super::{Failure, Outcome};
 use crate::client::floor::Floor;
 use crate::measure::floor::{LONGER_BYTES, RingLane, TcpLane};
+use crate::measure::jitter::look;
 use crate::measure::latency::time;
 use crate::measure::load::Transport;
 use crate::measure::load::schedule::Lateness;
 use crate::measure::result::files::{self, LOG};
 use crate::measure::result::histograms::HistogramLog;
 use crate::measure::result::machine::{Machine, Ticks};
-use crate::measure::result::{Case, FORMAT, Run, Setting};
+use crate::measure::result::{Case, CoreGaps, FORMAT, Run, Setting};
 use crate::os::clock::monotonic_ns;
 use crate::os::{affinity, signal};
 use clap::Args;
@@ -87,6 +88,9 @@ pub struct Arguments {
     /// Core to play from; without it the first allowed.
     #[arg(long)]
     core: Option<usize>,
+    /// Seconds for which the cores are looked at before anything runs; 0: they are not.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    jitter_seconds: u64,
     /// Where the results go; made if it is not there, refused if it holds a run.
     #[arg(long, value_name = "DIR", default_value = "measured")]
     out: PathBuf,
@@ -166,7 +170,7 @@ fn measured(arguments: &Arguments, setting: Setting, knobs: Vec<(String, String)
         machine,
         setting: setting.clone(),
         cases: Vec::new(),
-        jitter: Vec::new(),
+        jitter: jitter(arguments)?,
         marks: Vec::new(),
     };
     let terms = Terms { setting: &setting, window: arguments.window, begin_ns };
@@ -198,6 +202,19 @@ fn measured(arguments: &Arguments, setting: Setting, knobs: Vec<(String, String)
     run.machine.conclude(root, ticks);
     run.marks.extend(run.machine.marks());
     Ok(run)
+}
+
+/// What the two cores in use do by themselves.
+fn jitter(arguments: &Arguments) -> Result<Vec<CoreGaps>, Failure> {
+    if arguments.jitter_seconds == 0 {
+        return Ok(Vec::new());
+    }
+    let fault = |e: io::Error| Failure::Fault(format!("looking at the cores: {e}"));
+    let allowed = affinity::allowed().map_err(fault)?;
+    let ends = [arguments.core.or(allowed.first().copied()), allowed.last().copied()];
+    let mut cores: Vec<usize> = ends.into_iter().flatten().collect();
+    cores.dedup();
+    look(&cores, arguments.jitter_seconds * 1_000_000_000).map_err(fault)
 }
 
 /// One case, on a thread pinned to the client's core; processes are started before, by threads that are not.

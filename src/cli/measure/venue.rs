@@ -7,6 +7,7 @@ use crate::client::orders::{Address, OrderOptions, OrderSession};
 use crate::config::{Config, EXAMPLE};
 use crate::launch::endpoints::Endpoints;
 use crate::measure::load::Transport;
+use crate::runtime::spans::{SpanCounts, Spans};
 use std::io::{self, BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -170,6 +171,11 @@ impl Venue {
     /// Its configuration.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Times from stage to stage so far; none where they cannot be read.
+    pub fn stages(&self) -> Vec<SpanCounts> {
+        Spans::read(&self.endpoints.stages).unwrap_or_default()
     }
 
     /// How it ended, if it has.

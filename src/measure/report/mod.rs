@@ -10,7 +10,8 @@ pub mod plots;
 use super::latency::{Latencies, Percentiles, time};
 use super::load::Transport;
 use super::result::histograms::{INTERVAL_NS, Interval, SeriesOf, merged};
-use super::result::{Case, CoreGaps, Run};
+use super::result::{Case, CoreGaps, Run, StageFigures};
+use crate::runtime::stamps::{SPANS, WHOLE};
 use page::Page;
 use plots::{Axis, Bar, Line};
 
@@ -237,14 +238,14 @@ fn stages(page: &mut Page, run: &Run) {
          is the way to the exchange and back.",
     );
     let mut key = String::from("<div class=\"key\">");
-    for (index, stage) in with[0].stages.iter().enumerate() {
+    for (index, stage) in steps(with[0]).enumerate() {
         let plots::RGB(r, g, b) = plots::rgb(index);
         key += &format!("<span><i style=\"background:rgb({r},{g},{b})\"></i>{}</span>", page::escaped(&stage.name));
     }
     page.raw(&(key + "</div>"));
     let bar = |case: &&Case| Bar {
         name: case.name.clone(),
-        parts: case.stages.iter().enumerate().map(|(n, stage)| (stage.percentiles.p50 as f64, n)).collect(),
+        parts: steps(case).enumerate().map(|(n, stage)| (stage.percentiles.p50 as f64, n)).collect(),
     };
     page.plot("Medians of the steps", &plots::bars(Axis::Time, &with.iter().map(bar).collect::<Vec<_>>()));
     let headings = ["step", "case", "stamped", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
@@ -259,6 +260,11 @@ fn stages(page: &mut Page, run: &Run) {
         })
         .collect();
     page.table(&headings, &rows);
+}
+
+/// The steps of the way, without the whole of it.
+fn steps(case: &Case) -> impl Iterator<Item = &StageFigures> {
+    case.stages.iter().filter(|stage| stage.name != SPANS[WHOLE])
 }
 
 fn jitter(page: &mut Page, cores: &[CoreGaps]) {
