@@ -7,12 +7,18 @@ RATES ?= 10000,50000,100000,200000
 OUT ?= target/latency/$(shell date -u +%Y%m%d-%H%M%S)
 SEED ?=
 
-.DEFAULT_GOAL := help
+# Tuning: built by whoever calls, run by root where that is needed.
+BUILT = $(CARGO) build --release --locked --quiet
+TUNER = $(CARGO) run --release --locked --quiet --
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
+SELECTED = $(if $(PROFILE),--profile $(PROFILE)) $(if $(ONLY),--only $(ONLY)) $(if $(SKIP),--skip $(SKIP)) \
+  $(if $(WITH),--with $(WITH)) $(if $(HOT),--hot $(HOT))
 
-.PHONY: help run test lint bench bench-latency jitter top instructions doc race crash fuzz oracles doctor tools tools-oracles
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench bench-latency jitter top instructions doc race crash fuzz oracles tools tools-oracles
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## build, run an exchange with clients on it, prove the end state (FLOW=directory plays recorded LOBSTER flow)
 	@$(CARGO) run --release --locked --quiet -- demo $(if $(FLOW),--flow "$(FLOW)",)
@@ -61,8 +67,31 @@ fuzz: ## each decoder on arbitrary bytes for a minute (needs cargo-fuzz and a ni
 oracles: tools-oracles ## other people's programs speak to a running exchange
 	@tests/oracles/run.sh
 
-doctor: ## what this machine gives and what it withholds
-	@$(CARGO) run --release --locked --quiet -- doctor
+.PHONY: doctor tune-plan tune tune-verify untune tune-cores tune-measure tune-selftest
+
+doctor: ## what this machine gives and what it withholds; changes nothing (PROFILE=latency, throughput, laptop)
+	@$(TUNER) doctor $(if $(PROFILE),--profile $(PROFILE))
+
+tune-plan: ## every write that `make tune` would make (PROFILE, ONLY, SKIP, WITH=names, HOT=cores)
+	@$(TUNER) tune plan $(SELECTED)
+
+tune: ## save what is found, then tune this machine; asks for root
+	@$(BUILT) && $(AS_ROOT) target/release/pitlane tune apply $(SELECTED)
+
+tune-verify: ## whether what was tuned is still in force
+	@$(TUNER) tune verify
+
+untune: ## give back what was found; asks for root
+	@$(BUILT) && $(AS_ROOT) target/release/pitlane tune undo
+
+tune-cores: ## who should run on which core: the [threads] section for a configuration
+	@$(TUNER) tune cores
+
+tune-measure: ## what each setting is worth on this machine, with and without in turns; asks for root
+	@$(BUILT) && $(AS_ROOT) target/release/pitlane tune measure $(SELECTED)
+
+tune-selftest: ## the whole cycle on this machine for real: apply, verify, undo, compare; asks for root
+	@$(BUILT) && $(AS_ROOT) target/release/pitlane tune selftest $(SELECTED)
 
 # A C compiler links the programs; strace watches the hot threads' system calls.
 tools:

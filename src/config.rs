@@ -81,7 +81,8 @@ pub struct Config {
     pub gateway: GatewayKnobs,
     /// Price feed.
     pub feed: FeedKnobs,
-    /// One message in so many has its way through the stages stamped; 0: none.
+    /// One message in so many has its way through the stages stamped; 0: none. A prime by default, so that no rhythm of a
+    /// flow hides part of it.
     pub stages_sample: u32,
     /// Where counters and stage times are told as Prometheus text; absent: nowhere.
     pub metrics_listen: Option<SocketAddr>,
@@ -109,6 +110,8 @@ pub struct Threads {
     pub shared_core: Option<usize>,
     /// Whether an idle thread gives way: `None` decides by the topology.
     pub yields: Option<bool>,
+    /// Whether idle cores are asked not to sleep while the exchange runs.
+    pub awake: bool,
 }
 
 /// What a commit waits for.
@@ -321,7 +324,7 @@ fn read_config(root: &Section<'_, '_>) -> Config {
 
 fn read_stages(root: &Section<'_, '_>) -> u32 {
     let section = root.section("stages");
-    let sample = section.integer("sample", 0..=1 << 20, 64) as u32;
+    let sample = section.integer("sample", 0..=1 << 20, 61) as u32;
     section.finish();
     sample
 }
@@ -517,6 +520,7 @@ fn read_threads(root: &Section<'_, '_>) -> Threads {
     let placement = section.word("placement", &words, 0);
     let shared_core = section.integer_or_absent("shared_core", 0..=1_023).map(|n| n as usize);
     let yields = section.word("idle", &[("auto", None), ("spin", Some(false)), ("yield", Some(true))], None);
+    let awake = section.switch("awake", true);
     let mut map = Vec::new();
     for entry in section.sections("map") {
         let core = entry.integer("core", 0..=1_023, 0) as usize;
@@ -540,7 +544,7 @@ fn read_threads(root: &Section<'_, '_>) -> Threads {
         2 => Placement::Dedicated,
         _ => Placement::Map(map),
     };
-    Threads { placement, shared_core, yields }
+    Threads { placement, shared_core, yields, awake }
 }
 
 fn read_journal(root: &Section<'_, '_>) -> JournalKnobs {

@@ -7,11 +7,20 @@ mod process;
 #[path = "support/exchange.rs"]
 mod support;
 
-use pitlane::client::orders::OrderSession;
+use pitlane::client::feed::{FeedHandler, FeedSource, FeedState};
+use pitlane::client::orders::{Incoming, OrderSession};
+use pitlane::journal::{LogOptions, RECORD_BYTES};
+use pitlane::launch::endpoints::Endpoints;
+use pitlane::launch::rebuild::log_path;
+use pitlane::launch::{Exchange, LaunchFault};
+use pitlane::os::clock::monotonic_ns;
 use pitlane::types::SideCode;
+use pitlane::wire::ouch::Outbound;
 use process::Site;
 use std::fs::OpenOptions;
-use support::{accepted, limit, login_at};
+use std::net::TcpStream;
+use std::os::unix::fs::FileExt;
+use support::{PATIENCE, accepted, config, limit, login, login_at, until, wait_until};
 
 /// Enters orders one after another and waits for each answer.
 fn trade(session: &mut OrderSession, count: usize) {
@@ -41,4 +50,110 @@ fn a_file_cut_short_under_the_venue_ends_it_with_code_5_and_its_name() {
     let said = String::from_utf8_lossy(&start.stderr);
     assert_eq!(start.status.code(), Some(3), "{said}");
     assert!(said.contains("is not a usable log: it is empty"), "{said}");
+}
+
+/// The answers to come, to the end of the session; `None` when the connection goes without one.
+fn to_the_end(session: &mut OrderSession) -> Option<Vec<Outbound>> {
+    let mut messages = Vec::new();
+    loop {
+        match session.wait(PATIENCE) {
+            Ok(Some(Incoming::Message { message, .. })) => messages.push(message),
+            Ok(Some(Incoming::EndOfSession)) => return Some(messages),
+            Ok(None) => panic!("nothing comes"),
+            Err(_) => return None,
+        }
+    }
+}
+
+fn follow(endpoints: &Endpoints) -> FeedHandler {
+    let mut source = FeedSource::new(endpoints.feed, vec![endpoints.rerequest]);
+    source.session = endpoints.session.as_bytes().try_into().ok();
+    source.interface = endpoints.feed_interface;
+    FeedHandler::join(&source).unwrap()
+}
+
+/// Polls the feed until it is in `state`.
+fn until_state(feed: &mut FeedHandler, state: FeedState) {
+    wait_until("the feed is in the state awaited", || {
+        feed.poll(monotonic_ns(), |_, _| {}).unwrap();
+        feed.state() == state
+    });
+}
+
+#[test]
+fn a_stop_ends_every_session_behind_its_last_answer_and_the_next_start_goes_on_with_it() {
+    let Some(site) = Site::new("process-crash", &[]) else { return };
+    let venue = site.start();
+    assert!(!venue.lines.iter().any(|line| line.starts_with("last stop")), "{:?}", venue.lines);
+    let mut feed = follow(&venue.endpoints);
+    until_state(&mut feed, FeedState::Live);
+    let mut sessions =
+        [("USER01", true), ("USER02", false)].map(|(user, shared)| login_at(&venue.endpoints, user, shared));
+    let idle = TcpStream::connect(venue.endpoints.orders).unwrap();
+    sessions.iter_mut().for_each(|session| trade(session, 5));
+    // Answers under way when the signal comes.
+    for session in &mut sessions {
+        for _ in 0..20 {
+            session.enter(&limit(SideCode::Sell, 1, 5_855_000)).unwrap();
+        }
+    }
+    for session in &mut sessions {
+        until(session, "the last answer but some", |m| matches!(m, Outbound::Accepted(a) if a.user_ref.0 == 10));
+    }
+    venue.terminate();
+    for session in &mut sessions {
+        let messages = to_the_end(session).expect("End of Session comes");
+        let day_is_over = messages.iter().any(|message| matches!(message, Outbound::SystemEvent(_)));
+        assert!(!day_is_over, "the day goes on: {messages:?}");
+    }
+    until_state(&mut feed, FeedState::Ended);
+    drop(idle);
+    assert_eq!(venue.end(), (Some(0), String::new()));
+    assert!(site.segments().join("clean-stop").exists());
+
+    let venue = site.start();
+    assert!(venue.lines.iter().any(|line| line.starts_with("last stop  in order, after record")), "{:?}", venue.lines);
+    // The same session from the next number: what was on its way is there, each once, and the day goes on.
+    for session in &mut sessions {
+        session.reconnect().unwrap();
+        wait_until("what had no answer is settled", || {
+            while session.poll().unwrap().is_some() {}
+            !session.is_recovering() && session.unanswered() == 0
+        });
+        let order = session.enter(&limit(SideCode::Sell, 1, 5_855_000)).unwrap();
+        accepted(session, order);
+        assert_eq!(order.0, 26);
+    }
+    // The feed's session, too, is not over any more.
+    until_state(&mut feed, FeedState::Live);
+    venue.kill();
+    let venue = site.start();
+    assert!(venue.lines.iter().any(|line| line.starts_with("last stop  not in order")), "{:?}", venue.lines);
+    assert_eq!(venue.stop(), 0);
+}
+
+#[test]
+fn a_log_that_lost_its_last_record_after_a_clean_stop_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let mut session = login(&exchange, "USER01", false);
+    trade(&mut session, 5);
+    drop(session);
+    let closing = exchange.close().unwrap();
+    // Zeros to the end are how any log ends: nothing but the mark could tell.
+    let log = OpenOptions::new().write(true).open(log_path(directory.path())).unwrap();
+    let last = LogOptions::bytes_for(5) as u64;
+    log.write_all_at(&[0; RECORD_BYTES], last).unwrap();
+    let refused = Exchange::open(config.clone()).err().expect("a record is missing");
+    assert!(matches!(&refused, LaunchFault::Journal(fault) if fault.is_damage()), "{refused}");
+    let words = refused.to_string();
+    assert!(
+        words.contains("clean-stop") && words.contains("last record 6") && words.contains("ends with record 5"),
+        "{words}"
+    );
+    // Refused again, and taken by whoever deletes the mark.
+    assert!(Exchange::open(config.clone()).is_err());
+    std::fs::remove_file(directory.path().join("clean-stop")).unwrap();
+    assert_eq!(Exchange::open(config).unwrap().close().unwrap().number, closing.number - 1);
 }

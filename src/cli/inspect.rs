@@ -3,6 +3,7 @@
 
 use super::replay::failure;
 use super::{ConfigArgument, Failure, Outcome};
+use crate::journal::snapshots;
 use crate::journal::{History, RecordView};
 use crate::launch::LaunchFault;
 use crate::launch::rebuild::log_path;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
-    /// One file, a log or a segment; without it the configuration's segments and log.
+    /// One file, a log, a segment, an archive of one or a snapshot; without it the configuration's segments and log.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// First record to print.
@@ -37,6 +38,9 @@ pub struct Arguments {
 /// A file that is no log, or damage, with the record's number.
 pub fn main(arguments: Arguments) -> Outcome {
     let config = arguments.config.load()?;
+    if let Some(snapshot) = arguments.log.as_deref().filter(|path| snapshots::is_snapshot(path)) {
+        return super::snapshot::show(&config, snapshot);
+    }
     let directory = config.journal.segments.as_ref().map(|knobs| knobs.directory.as_path());
     let opened = match &arguments.log {
         Some(file) => History::of_file(file),

@@ -20,6 +20,8 @@ pub mod report;
 pub mod run;
 pub mod snapshot;
 pub mod top;
+pub mod tune;
+pub mod tuning;
 pub mod verify;
 pub mod watch;
 
@@ -158,6 +160,8 @@ pub enum Command {
     Snapshot(snapshot::Arguments),
     /// Report what this machine gives and withholds, with remedies.
     Doctor(doctor::Arguments),
+    /// Tune this machine: plan, apply, verify, undo; choose cores.
+    Tune(tune::Arguments),
     /// Print the example configuration.
     Config,
     /// Make a password hash for a login, from a password on standard input.
@@ -193,6 +197,7 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => verify::main(arguments),
         Command::Snapshot(arguments) => snapshot::main(arguments),
         Command::Doctor(arguments) => doctor::main(arguments),
+        Command::Tune(arguments) => tune::main(arguments),
         Command::Config => {
             print!("{EXAMPLE}");
             Ok(())

@@ -201,7 +201,9 @@ fn listen(
                     answer = Some(message);
                 }
             }
-            Some(Incoming::EndOfSession) => return Err(Failure::Refused("the day has ended".to_owned())),
+            Some(Incoming::EndOfSession) => {
+                return Err(Failure::Refused("the exchange has ended the session".to_owned()));
+            }
             None if answer.is_some() => break,
             None => {}
         }

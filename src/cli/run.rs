@@ -3,10 +3,11 @@
 use super::replay::failure;
 use super::{ConfigArgument, Failure, Outcome};
 use crate::launch::Exchange;
+use crate::os::pages::{AwakeCores, CPU_DMA_LATENCY};
 use clap::Args;
 use std::io::Write;
 use std::net::{SocketAddr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
@@ -40,10 +41,19 @@ pub fn main(arguments: Arguments) -> Outcome {
     config.gateway.listen = arguments.listen.unwrap_or(config.gateway.listen);
     config.feed.group = arguments.feed.unwrap_or(config.feed.group);
     config.feed.rerequest = arguments.rerequest.unwrap_or(config.feed.rerequest);
+    // Held to the end of this function, so to the end of the process.
+    let awake = config.threads.awake.then(|| AwakeCores::hold(Path::new(CPU_DMA_LATENCY)));
     let exchange = Exchange::open(config).map_err(failure)?;
     if !arguments.quiet {
         for line in exchange.announcement() {
             println!("{line}");
+        }
+        match &awake {
+            None => println!("cores      may sleep (threads.awake = false)"),
+            Some(Ok(_)) => println!("cores      kept awake ({CPU_DMA_LATENCY} held at 0)"),
+            Some(Err(error)) => {
+                println!("cores      may sleep: {CPU_DMA_LATENCY}: {error}; `pitlane doctor` says more")
+            }
         }
         println!("ready");
         std::io::stdout().flush().map_err(|e| Failure::Fault(format!("writing to standard output: {e}")))?;

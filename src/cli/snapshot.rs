@@ -5,15 +5,19 @@
 
 use super::replay::failure;
 use super::{ConfigArgument, Failure, Outcome};
+use crate::config::Config;
 use crate::journal::segments::Lock;
 use crate::journal::snapshots;
 use crate::launch::LaunchFault;
 use crate::launch::closing::hex;
+use crate::launch::derived::Place;
 use crate::launch::rebuild::group;
 use crate::launch::restore;
 use crate::launch::shadow::Shadow;
+use crate::launch::twin::Twin;
+use crate::types::{AccountId, Market, Side, TickerId};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `snapshot`.
 #[derive(Args, Debug)]
@@ -32,8 +36,7 @@ pub struct Arguments {
 pub fn main(arguments: Arguments) -> Outcome {
     let config = arguments.config.load()?;
     if let Some(path) = arguments.show {
-        let snapshot = snapshots::read(&path).map_err(|fault| Failure::Damaged(fault.to_string()))?;
-        return show(&config, &snapshot);
+        return show(&config, &path);
     }
     let Some(knobs) = &config.journal.segments else {
         return Err(Failure::Usage("a snapshot takes journal.segments, a directory on a disk".into()));
@@ -63,23 +66,47 @@ pub fn main(arguments: Arguments) -> Outcome {
     Ok(())
 }
 
-fn show(config: &crate::config::Config, snapshot: &snapshots::Snapshot) -> Outcome {
-    let head = snapshot.head;
-    let of = if head.group == group(&config.market) { "this partition" } else { "another partition" };
-    println!("snapshot   behind record {} of {of}, made {} ns since 1970", head.number, head.time.0);
-    println!(
-        "state      {}, market {:016x}, the next record carries chain {:016x}",
-        hex(head.state),
-        head.market,
-        head.link.chain
-    );
+/// Prints what a snapshot says of itself, and what is in it.
+///
+/// # Errors
+/// One that cannot be read.
+pub fn show(config: &Config, path: &Path) -> Outcome {
+    let snapshot = snapshots::read(path).map_err(|fault| Failure::Damaged(fault.to_string()))?;
+    let (head, market) = (snapshot.head, &config.market);
+    let of = if head.group == group(market) { "this partition" } else { "another partition" };
+    println!("snapshot   behind record {} of {of}, at {} ns since 1970", head.number, head.time.0);
+    println!("state      {}, market {:016x}", hex(head.state), head.market);
+    println!("journal    the next record carries chain {:016x}", head.link.chain);
     for (kind, index, bytes) in snapshot.parts() {
         println!("part       {kind}.{index}: {bytes} bytes");
     }
-    let (places, _) = restore::outputs(&config.market, snapshot).map_err(Failure::Damaged)?;
-    let names = config.market.sessions.iter().map(|session| session.user.as_str()).chain(["feed"]);
+    let damaged = |why| Failure::Damaged(format!("snapshot {}: {why}", path.display()));
+    let (places, _) = restore::outputs(market, &snapshot).map_err(damaged)?;
+    let names = market.sessions.iter().map(|session| session.user.as_str()).chain(["feed"]);
     for (name, place) in names.zip(places.sessions.iter().chain([&places.feed])) {
-        println!("output     {name}: {} messages, {} bytes, digest {:016x}", place.messages, place.bytes, place.digest);
+        let Place { messages, bytes, digest, .. } = place;
+        println!("output     {name}: {messages} messages, {bytes} bytes, digest {digest:016x}");
     }
+    let twin = Twin::load(market, &snapshot).map_err(damaged)?;
+    show_state(market, &twin);
     Ok(())
+}
+
+fn show_state(market: &Market, twin: &Twin) {
+    for (index, spec) in market.tickers.iter().enumerate() {
+        let (ticker, shard) = (TickerId(index as u16), &twin.shards()[spec.matcher.index()]);
+        let side = |side: Side| {
+            let best = shard.best(ticker, side).map_or("-".to_owned(), |price| price.to_string());
+            let waiting = shard.cross_orders(ticker, side).count() + shard.stops(ticker, side).len();
+            let resting = shard.orders(ticker, side).count() + shard.pegs(ticker, side).len();
+            format!("{best} ({resting} resting, {waiting} waiting)")
+        };
+        let (bids, offers) = (side(Side::Buy), side(Side::Sell));
+        println!("ticker     {}: {:?}, bids {bids}, offers {offers}", spec.symbol.text(), shard.phase(ticker));
+    }
+    for (index, spec) in market.accounts.iter().enumerate() {
+        let account = twin.oms().account(AccountId(index as u16));
+        let (cash, reserved, orders) = (account.cash, account.reserved, account.open_orders);
+        println!("account    {}: cash {cash}, reserved {reserved}, {orders} open orders", spec.name);
+    }
 }

@@ -7,7 +7,8 @@
 //! it sends while nobody waits. The store is the send queue: a socket that takes nothing now leaves the cursor where it
 //! is. A full store stops the intake, so egress fills up and in the end the gateways stop reading; the feed never skips
 //! a number.
-//! In silence a heartbeat says which number comes next; after the end of the day it becomes the end of the session.
+//! In silence a heartbeat says which number comes next; after the end of the day, and when the process ends in order, it
+//! becomes the end of the session.
 
 use super::port::{FeedPorts, Port};
 use super::rerequest::RequestServer;
@@ -18,6 +19,7 @@ use crate::os::udp::MulticastOut;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::Receiver;
+use crate::runtime::runner::StopFlag;
 use crate::types::Published;
 use crate::wire::mold::{COUNT_MAX, DATAGRAM_MAX, HEADER_BYTES, Header};
 use std::io;
@@ -100,6 +102,8 @@ pub struct Publisher<P = UdpSocket, C = SteadyClock> {
     sent_ns: Option<u64>,
     /// Whether the end of the session has been said.
     end_said: bool,
+    /// The process ends.
+    ending: StopFlag,
     hold: Hold,
     /// Since when something taken has been waiting (`u64::MAX` for nothing), and when the last fact came.
     held_since_ns: u64,
@@ -146,6 +150,7 @@ impl<P: Port, C: Clock + Send> Publisher<P, C> {
             sent: stream.store().end(),
             sent_ns: None,
             end_said: false,
+            ending: StopFlag::new(),
             hold: options.hold,
             held_since_ns: u64::MAX,
             fact_ns: 0,
@@ -176,6 +181,12 @@ impl<P: Port, C: Clock + Send> Publisher<P, C> {
     /// What the system says.
     pub fn request_address(&self) -> io::Result<SocketAddr> {
         self.requests.address()
+    }
+
+    /// Has it say the end of the session when `ending` is requested, by when every fact must be on its way here.
+    pub fn with_ending(mut self, ending: StopFlag) -> Self {
+        self.ending = ending;
+        self
     }
 
     /// The messages so far, for digests and checks after the agent has stopped.
@@ -312,7 +323,8 @@ impl<P: Port, C: Clock + Send> Publisher<P, C> {
 
     /// Heartbeat or end of session, when silence has lasted; the end of the session also as soon as all is sent.
     fn beat(&mut self, now_ns: u64) {
-        let ended = self.stream.is_ended() && !self.has_unsent();
+        let is_over = self.stream.is_ended() || (self.ending.is_requested() && self.link.is_empty());
+        let ended = is_over && !self.has_unsent();
         let silent = self.sent_ns.is_none_or(|sent_ns| now_ns.saturating_sub(sent_ns) >= self.heartbeat_ns);
         if !silent && (!ended || self.end_said) {
             return;
@@ -364,5 +376,8 @@ impl<P: Port, C: Clock + Send> Agent for Publisher<P, C> {
         }
         let now_ns = self.clock.now();
         self.do_chores(now_ns);
+        if self.ending.is_requested() {
+            self.beat(now_ns);
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::gateway::login::LoginAnswer;
 use crate::os::clock::{Clock, SteadyClock};
 use crate::runtime::agent::Agent;
 use crate::runtime::link::Receiver;
+use crate::runtime::runner::StopFlag;
 use crate::runtime::stamps::Stamper;
 use crate::types::{Report, ReportBody, SessionId};
 
@@ -33,6 +34,9 @@ pub struct Gateway<C = SteadyClock> {
     clock: C,
     turns: u32,
     swept_ns: u64,
+    /// The process ends; and nobody is connected any more.
+    ending: StopFlag,
+    empty: StopFlag,
     /// Sessions whose stream grew in this turn, each once.
     grown: Vec<SessionId>,
     is_grown: Box<[bool]>,
@@ -58,6 +62,8 @@ impl<C: Clock + Send> Gateway<C> {
             clock,
             turns: 0,
             swept_ns: 0,
+            ending: StopFlag::new(),
+            empty: StopFlag::new(),
             grown: Vec::with_capacity(sessions),
             is_grown: vec![false; sessions].into_boxed_slice(),
             stamps: Stamper::off(),
@@ -68,6 +74,13 @@ impl<C: Clock + Send> Gateway<C> {
     /// Stamps the answers whose way is stamped, when they are with their transport.
     pub fn with_stamps(mut self, stamps: Stamper) -> Self {
         self.stamps = stamps;
+        self
+    }
+
+    /// Has it end all sessions when `ending` is requested, by when every answer must be in its stream or on its way here.
+    /// It then requests `empty` when no connection is open any more.
+    pub fn with_ending(mut self, ending: StopFlag, empty: StopFlag) -> Self {
+        (self.ending, self.empty) = (ending, empty);
         self
     }
 
@@ -104,7 +117,22 @@ impl<C: Clock + Send> Gateway<C> {
         if self.core.now_ns() - self.swept_ns >= SWEEP_NS {
             self.swept_ns = self.core.now_ns();
             self.core.look_for_room();
+            if self.ending.is_requested() {
+                self.end();
+            }
             self.transports.iter_mut().for_each(|transport| transport.on_clock(&mut self.core));
+        }
+    }
+
+    #[cold]
+    fn end(&mut self) {
+        // What egress has handed over by now belongs before the end.
+        if !self.reports.is_empty() {
+            return;
+        }
+        self.core.end();
+        if self.transports.iter().all(|transport| transport.connections() == 0) {
+            self.empty.request();
         }
     }
 

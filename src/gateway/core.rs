@@ -38,8 +38,12 @@ pub trait Transport: Send {
     /// A newer login took the session that this connection held: close it, without [`Core::release`].
     fn on_superseded(&mut self, core: &mut Core, holder: Holder);
 
-    /// Some milliseconds have passed: heartbeats and time-outs.
+    /// Some milliseconds have passed: heartbeats and time-outs. While the process ends ([`Core::is_ending`]) each session
+    /// is sent what is left and the end of session, and who has not logged in is closed.
     fn on_clock(&mut self, core: &mut Core);
+
+    /// Connections that are open.
+    fn connections(&self) -> usize;
 
     /// Runs once on the same thread after the last turn.
     fn stop(&mut self) {}
@@ -159,6 +163,7 @@ pub struct Core {
     lost: Vec<SessionId>,
     /// Holders that a newer login has replaced and that do not know it yet.
     superseded: Vec<Holder>,
+    is_ending: bool,
     now_ns: u64,
     serial: u32,
 }
@@ -195,9 +200,26 @@ impl Core {
             has_asked: false,
             lost: Vec::with_capacity(market.sessions.len()),
             superseded: Vec::with_capacity(market.sessions.len()),
+            is_ending: false,
             now_ns: 0,
             serial: 0,
         }
+    }
+
+    /// The process ends: every answer is in its stream.
+    pub(super) fn end(&mut self) {
+        self.is_ending = true;
+    }
+
+    /// Whether the process ends.
+    pub fn is_ending(&self) -> bool {
+        self.is_ending
+    }
+
+    /// Whether nothing will be said to the session beyond its stream as it is: its day is over, or the process ends.
+    #[inline]
+    pub fn is_over(&self, session: SessionId) -> bool {
+        self.is_ending || self.streams.is_ended(session)
     }
 
     /// Has it hear who may still write into the journal. When that has room for cancels only, each session may ask for
@@ -288,7 +310,9 @@ impl Core {
         }
         let pushed = self.commands.try_push(command);
         assert!(pushed.is_ok(), "a link with room takes a command");
-        if let Some(key) = self.sampler.pass() {
+        if command.kind.is_answered()
+            && let Some(key) = self.sampler.pass()
+        {
             self.stamps.push(Stamp { key, message: 0, counted: read });
         }
         self.counters.messages_in.add(1);
@@ -329,8 +353,6 @@ impl Core {
             if self.commands.try_push(self.inbound.session_lost(session)).is_err() {
                 break;
             }
-            // A message like any other to the sequencer's count; it was read from nowhere, so that it has no stamp.
-            let _unread = self.sampler.pass();
             self.lost.pop();
             sent += 1;
         }

@@ -56,7 +56,7 @@ pub enum CloseCause {
     Superseded,
     /// It reads too slowly: its lag is above the limit.
     Lagging,
-    /// The day is over.
+    /// The day is over, or the process ends.
     Ended,
     /// It kept asking for more than cancels when the journal has room for no more.
     NoRoom,
@@ -292,6 +292,11 @@ impl Session {
             Phase::Live(session) => Some(session),
             Phase::New | Phase::Checking(_) | Phase::Ended { .. } => None,
         }
+    }
+
+    /// Whether it has not been logged in yet.
+    pub fn is_new(&self) -> bool {
+        matches!(self.phase, Phase::New | Phase::Checking(_))
     }
 
     /// Whether its login is being checked.

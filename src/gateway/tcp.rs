@@ -313,15 +313,25 @@ impl<N: Network> Tcp<N> {
         total
     }
 
-    /// After the last message of a day: End of Session, once.
+    /// After the last message of a day, or of the process: End of Session, once.
     #[inline]
     fn end_if_over(&mut self, core: &mut Core, id: ConnectionId) {
         let connection = &mut self.connections[id.index()];
         if let Some(session) = connection.session.live()
-            && core.streams.is_ended(session)
+            && core.is_over(session)
         {
             connection.put_control(&END_OF_SESSION);
             connection.session.end(core.now_ns());
+        }
+    }
+
+    /// The process ends: what is left goes out, and the end behind it.
+    #[cold]
+    fn end(&mut self, core: &mut Core, id: ConnectionId) {
+        if self.connections[id.index()].session.is_new() {
+            self.close(core, id, CloseCause::Ended);
+        } else {
+            self.send(core, id);
         }
     }
 
@@ -450,6 +460,9 @@ impl<N: Network> Transport for Tcp<N> {
             if connection.open {
                 let due = connection.session.on_time(core.now_ns());
                 self.on_due(core, ConnectionId(index as u32), due);
+                if core.is_ending() {
+                    self.end(core, ConnectionId(index as u32));
+                }
             }
         }
         let stats = self.network.stats();
@@ -457,6 +470,10 @@ impl<N: Network> Transport for Tcp<N> {
         core.counters.buffers_empty.set(stats.buffers_empty);
         core.counters.ring_enters.set(stats.enters);
         core.counters.network_faults.set(stats.accept_faults + stats.enter_faults);
+    }
+
+    fn connections(&self) -> usize {
+        self.open_count as usize
     }
 
     fn stop(&mut self) {

@@ -67,6 +67,13 @@ pub enum JournalFault {
         /// What does not fit.
         why: String,
     },
+    /// The journal is not what a run that ended in order left.
+    AfterCleanStop {
+        /// The mark that run left.
+        mark: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
     /// A record that is no longer in the log: it was let go while somebody read it. Nothing is wrong; it is in segments.
     Gone {
         /// The record wanted.
@@ -105,6 +112,7 @@ impl JournalFault {
             | JournalFault::DamagedSegment { .. }
             | JournalFault::Misplaced { .. }
             | JournalFault::Apart { .. }
+            | JournalFault::AfterCleanStop { .. }
             | JournalFault::Unknown { .. } => true,
             JournalFault::Io { .. }
             | JournalFault::Busy { .. }
@@ -143,6 +151,7 @@ impl fmt::Display for JournalFault {
             }
             JournalFault::Misplaced { path, why } => write!(f, "{} cannot be used: {why}", path.display()),
             JournalFault::Apart { log, why } => write!(f, "{} does not fit its segments: {why}", log.display()),
+            JournalFault::AfterCleanStop { mark, why } => write!(f, "{}: {why}", mark.display()),
             JournalFault::Gone { number, first } => {
                 write!(f, "record {number} has left the log for the segments; the oldest that the log has is {first}")
             }
@@ -173,6 +182,7 @@ impl std::error::Error for JournalFault {
             | JournalFault::DamagedSegment { .. }
             | JournalFault::Misplaced { .. }
             | JournalFault::Apart { .. }
+            | JournalFault::AfterCleanStop { .. }
             | JournalFault::Gone { .. }
             | JournalFault::Unknown { .. } => None,
         }

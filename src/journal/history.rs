@@ -38,7 +38,7 @@ impl History {
     /// Any [`JournalFault`].
     pub fn of_file(path: &Path) -> Result<History, JournalFault> {
         let mut history = History::nothing();
-        if is_segment(path) {
+        if segments::is_archive(path) || is_segment(path) {
             history.current = Some(Segment::open(path)?);
         } else {
             history.log = Some(LogReader::open(path)?);

@@ -23,6 +23,7 @@
 //! - [`pressure`] says who may still write when log or disk run short of room or the disk falls behind; [`lag`] tells
 //!   people how far it is.
 //! - [`segments`] verifies a directory at start; [`history`] reads segments and log as one journal.
+//! - [`clean`] marks where a run ended in order.
 //! - [`fault`] names what can be wrong.
 //!
 //! What attaches here later needs no change of the append. A replica is a reader of the living log, too
@@ -30,6 +31,7 @@
 //! the sequencer. A snapshot is a number and a chain to begin reading from.
 
 pub mod archive;
+pub mod clean;
 pub mod disk;
 pub mod fault;
 pub mod history;
@@ -46,6 +48,7 @@ pub mod snapshots;
 mod walk;
 pub mod writer;
 
+pub use crate::wire::record::Link;
 pub use disk::{Disk, SystemDisk};
 pub use fault::{JournalFault, LogFull};
 pub use history::History;

@@ -131,7 +131,7 @@ impl Gauge {
             Some(after) if after <= slow_after => after << 1 | FULL,
             Some(_) | None => slow_after << 1,
         };
-        // A bound and nothing more: no other memory is read on the strength of it. Pairs with the load in `Pressure::look`.
+        // A bound and nothing more: no other memory is read on the strength of it. Pairs with the loads in `Pressure`.
         if self.word.load(Ordering::Relaxed) != word {
             self.word.store(word, Ordering::Relaxed);
         }
@@ -151,7 +151,7 @@ impl IntakeReader {
     /// Whether clients may still do more than cancel. The line is written when the level changes, and at no other time.
     #[inline]
     pub fn takes_requests(&self) -> bool {
-        // Advice: the sequencer judges what comes all the same. Pairs with the store in `Pressure::look_closely`.
+        // Advice: the sequencer judges what comes all the same. Pairs with the store in `Pressure::look`.
         self.0.load(Ordering::Relaxed) < Intake::CancelsOnly as u64
     }
 }
@@ -207,19 +207,19 @@ pub fn pressure(
 }
 
 impl Pressure {
-    /// Who may write the record after `number`, when the log has room for `log_free` more. Hot.
+    /// Whether everybody may write the record after `number`, when the log has room for at least `log_free` more. If not,
+    /// [`Pressure::look`] says who may. Hot.
     #[inline]
+    pub fn is_calm(&self, number: u64, log_free: u64) -> bool {
+        let disk = self.word.load(Ordering::Relaxed) >> 1;
+        log_free.min(disk.saturating_sub(number)) > self.calm_above && self.now == Intake::All
+    }
+
+    /// Who may write the record after `number`, when the log has room for `log_free` more.
+    #[cold]
     pub fn look(&mut self, number: u64, log_free: u64) -> Intake {
         let word = self.word.load(Ordering::Relaxed);
         let room = Room { log: log_free, disk: (word >> 1).saturating_sub(number) };
-        if room.log.min(room.disk) > self.calm_above && self.now == Intake::All {
-            return Intake::All;
-        }
-        self.look_closely(word, room)
-    }
-
-    #[cold]
-    fn look_closely(&mut self, word: u64, room: Room) -> Intake {
         self.is_full = word & FULL != 0;
         let next = self.limits.next(self.now, room);
         if next != self.now {
@@ -252,7 +252,9 @@ mod tests {
         let (mut pressure, _, _) = ends(LIMITS, None);
         let mut seen = Vec::new();
         for room in (0..=from).rev() {
+            let calm = pressure.is_calm(0, room);
             let level = pressure.look(0, room);
+            assert_eq!(calm, level == Intake::All, "at {room}");
             if seen.last().is_none_or(|&(_, last)| last != level) {
                 seen.push((room, level));
             }

@@ -11,7 +11,7 @@ use super::fault::JournalFault;
 use super::segment::disk_fault;
 use crate::types::{Nanos, Number};
 use crate::wire::record::Link;
-use crate::wire::snapshot::{SectionHeader, SnapshotHeader};
+use crate::wire::snapshot::{SNAPSHOT_MAGIC, SectionHeader, SnapshotHeader};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -127,6 +127,12 @@ pub fn list(directory: &Path) -> Result<Vec<(Number, PathBuf)>, JournalFault> {
     }
     found.sort_unstable_by(|a, b| b.cmp(a));
     Ok(found)
+}
+
+/// Whether a file begins like a snapshot.
+pub fn is_snapshot(path: &Path) -> bool {
+    let mut magic = [0; SNAPSHOT_MAGIC.len()];
+    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == SNAPSHOT_MAGIC
 }
 
 /// Reads one and verifies every byte of it.

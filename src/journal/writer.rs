@@ -177,6 +177,19 @@ impl LogWriter {
         self.next.number < self.number_end
     }
 
+    /// Records there is room for, as far as is known without a look at what was let go: there may be more.
+    #[inline]
+    pub fn free_records_known(&self) -> u64 {
+        self.number_end - self.next.number
+    }
+
+    /// The same after a look.
+    #[cold]
+    pub fn look_for_records(&mut self) -> u64 {
+        self.look_for_room();
+        self.free_records_known()
+    }
+
     /// Records there is room for now. Looks at what was let go.
     #[inline]
     pub fn free_records(&self) -> usize {

@@ -23,6 +23,13 @@ pub fn alarms(counters: &Map<String, Value>) -> Vec<String> {
         let (ms, records) = (value("disk.behind_ms"), value("disk.behind_records"));
         lines.push(format!("the disk is behind: its oldest record has waited {ms} ms, with it {records}"));
     }
+    if value("shadow.failed") != 0 {
+        lines.push(
+            "no snapshot can be taken: the disk refuses, or files beside the segments cannot be used; the journal goes \
+             on, the next start takes longer"
+                .into(),
+        );
+    }
     for (name, knob) in
         [("gateway.stream_full", "gateway.stream_mebibytes"), ("feed.store_full", "feed.store_mebibytes")]
     {

@@ -11,6 +11,7 @@ pub mod closing;
 pub mod derived;
 pub mod endpoints;
 pub mod fault;
+pub mod following;
 pub mod metrics;
 pub mod placement;
 pub mod promise;
@@ -26,8 +27,8 @@ pub mod watched;
 
 pub use fault::LaunchFault;
 
-use crate::config::{Config, Survives};
-use crate::journal::{Disk, Failure, Persister, SystemDisk};
+use crate::config::{Config, Placement, Survives};
+use crate::journal::{Disk, Failure, Persister, SystemDisk, clean};
 use crate::os::{affinity, signal};
 use crate::runtime::idle::IdleStrategy;
 use crate::runtime::link::MarkReader;
@@ -35,6 +36,7 @@ use crate::runtime::runner::{Runner, StopFlag, ThreadPlan};
 use crate::types::Number;
 use closing::Closing;
 use endpoints::Endpoints;
+use following::{Cause, Following};
 use placement::Plan;
 use seams::SystemSeams;
 use stages::{Ends, Stages};
@@ -46,6 +48,8 @@ use std::time::{Duration, Instant};
 const WATCH_PERIOD: Duration = Duration::from_millis(20);
 /// How long a stop waits for what is under way; a stage that has not finished by then has failed.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long a stop waits for clients to close after it has sent them the end of their session.
+const ENDING_MAX: Duration = Duration::from_secs(1);
 /// Pause of the cold agents (logins, operator) between two looks, while there is work and when there has been none.
 const COLD_PAUSE: Duration = Duration::from_micros(500);
 const COLD_PAUSE_MAX: Duration = Duration::from_millis(20);
@@ -58,12 +62,18 @@ pub struct Exchange {
     hot: Runner,
     cold: Runner,
     persister: Option<Runner>,
+    shadow: Option<Runner>,
     /// Why the persister ended, if it did.
     failure: Failure,
+    /// Why the shadow ended the run, if it did.
+    cause: Cause,
     /// Ends the run; the operator's stop and signals raise it.
     stop: StopFlag,
     /// Ends the intake: gateways take no more input.
     closed: StopFlag,
+    /// Ends the sessions, and whether nobody is connected any more.
+    ending: StopFlag,
+    empty: StopFlag,
     appended: MarkReader,
     delivered: MarkReader,
     ends: Arc<Ends>,
@@ -90,29 +100,37 @@ impl Exchange {
         let directory = &config.directory;
         std::fs::create_dir_all(directory)
             .map_err(LaunchFault::system("creating the directory", directory.display()))?;
-        let allowed = affinity::allowed().map_err(LaunchFault::system("reading the cores", "this process may use"))?;
+        let allowed = cores(&config).map_err(LaunchFault::system("reading the cores", "this process may use"))?;
         let names = stages::hot_names(config.market.matchers);
         let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
         let stages = Stages::build(&config, &plan, SystemSeams::on(disk))?;
         Closing::forget(directory)
             .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
-        let Stages { hot, cold, persister, stop, closed, appended, failure, delivered, ends, endpoints, .. } = stages;
+        clean::forget(rebuild::mark_home(&config))?;
+        let Stages { hot, cold, persister, shadow, cause, stop, closed, ending, empty, .. } = stages;
+        let Stages { appended, failure, delivered, ends, endpoints, .. } = stages;
         // First, so that the disk is ready by the time orders come.
-        let persister = persister.map(|agent| persist(agent, config.journal.survives)).transpose()?;
+        let persister = persister.map(|agent| aside(&config, &plan, || persist(agent, config.journal.survives)));
+        let persister = persister.transpose()?;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
         let cold = vec![ThreadPlan { name: "cold".into(), core: None, agents: cold }];
-        let cold = Runner::spawn(cold, IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX), StopFlag::new())
-            .map_err(thread_fault)?;
+        let idle = IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX);
+        let cold = aside(&config, &plan, || Runner::spawn(cold, idle, StopFlag::new())).map_err(thread_fault)?;
+        let shadow = shadow.map(|agent| aside(&config, &plan, || follow(agent))).transpose()?;
         announcement.extend(hot.placements().iter().map(|placement| format!("thread     {placement}")));
         endpoints.write(directory).map_err(LaunchFault::system("writing the endpoints into", directory.display()))?;
         Ok(Exchange {
             hot,
             cold,
             persister,
+            shadow,
             failure,
+            cause,
             stop,
             closed,
+            ending,
+            empty,
             appended,
             delivered,
             ends,
@@ -150,14 +168,37 @@ impl Exchange {
         self.close()
     }
 
-    /// Stops in reverse: intake, then what is under way, then the threads; writes down how it ended.
+    /// Stops in reverse: intake, then what is under way, then the sessions, then the threads; writes down how it ended, and
+    /// marks the journal when all of it is in its place.
     ///
     /// # Errors
     /// As [`Exchange::run`].
     pub fn close(self) -> Result<Closing, LaunchFault> {
-        let Exchange { hot, cold, persister, failure, closed, appended, delivered, ends, config, .. } = self;
+        let Exchange {
+            hot,
+            cold,
+            persister,
+            shadow,
+            failure,
+            cause,
+            closed,
+            ending,
+            empty,
+            appended,
+            delivered,
+            ends,
+            config,
+            ..
+        } = self;
         closed.request();
         let drained = drain(&hot, &failure, &appended, &delivered);
+        if drained.is_ok() && !failure.happened() {
+            ending.request();
+            let began = Instant::now();
+            while !empty.is_requested() && !hot.stop_flag().is_requested() && began.elapsed() < ENDING_MAX {
+                std::thread::sleep(WATCH_PERIOD / 10);
+            }
+        }
         hot.stop_flag().request();
         hot.join().map_err(thread_fault)?;
         // After the last append: it moves what is left, and says in a mark that all is synced.
@@ -165,9 +206,17 @@ impl Exchange {
             persister.stop_flag().request();
             persister.join().map_err(thread_fault)?;
         }
+        // After the last sync: it takes a last snapshot, if that is worth one.
+        if let Some(shadow) = shadow {
+            shadow.stop_flag().request();
+            shadow.join().map_err(thread_fault)?;
+        }
         cold.stop_flag().request();
         cold.join().map_err(thread_fault)?;
         Endpoints::remove(&config.directory);
+        if let Some(fault) = cause.take() {
+            return Err(fault);
+        }
         // The narrower cause first: a failed disk or a full store also keeps the stages from draining.
         if let Some(fault) = failure.take() {
             return Err(LaunchFault::Journal(fault));
@@ -178,8 +227,35 @@ impl Exchange {
         drained?;
         let closing = ends.closing(Number(appended.value()), &config.market);
         closing.write(&config.directory).map_err(LaunchFault::system("writing", "closing.json"))?;
+        let end = ends.journal_end().expect("the sequencer has stopped");
+        clean::write(rebuild::mark_home(&config), rebuild::group(&config.market), end)?;
         Ok(closing)
     }
+}
+
+/// The cores there are for a plan: where the configuration names cores, isolated ones count too.
+fn cores(config: &Config) -> std::io::Result<Vec<usize>> {
+    match (&config.threads.placement, config.threads.shared_core) {
+        (Placement::Map(_), _) | (_, Some(_)) => affinity::reachable(),
+        _ => affinity::allowed(),
+    }
+}
+
+/// Starts cold threads where they are in nobody's way: a map says which cores are the hot threads', so that all else
+/// keeps off them. A thread has its cores from the one that made it, hence one is made for that.
+fn aside<T: Send>(config: &Config, plan: &Plan, start: impl FnOnce() -> T + Send) -> T {
+    let hot: Vec<usize> = match config.threads.placement {
+        Placement::Map(_) => plan.threads.iter().filter_map(|thread| thread.core).collect(),
+        Placement::Auto | Placement::Shared | Placement::Dedicated => return start(),
+    };
+    std::thread::scope(|scope| {
+        let started = scope.spawn(|| {
+            // Refused, they start where they may.
+            let _cores = affinity::keep_off(&hot);
+            start()
+        });
+        started.join().expect("starting a thread does not panic")
+    })
 }
 
 /// Waits until the last record's outputs have left egress and nothing new has come for a while. Behind a disk that has
@@ -215,6 +291,12 @@ fn persist(agent: Persister, survives: Survives) -> Result<Runner, LaunchFault> 
     };
     let plan = ThreadPlan { name: "persister".into(), core: None, agents: vec![Box::new(agent)] };
     Runner::spawn(vec![plan], idle, StopFlag::new()).map_err(thread_fault)
+}
+
+/// The thread of the shadow. Its owner never waits for it, so that it looks as seldom as the other cold ones.
+fn follow(agent: Following) -> Result<Runner, LaunchFault> {
+    let plan = ThreadPlan { name: "shadow".into(), core: None, agents: vec![Box::new(agent)] };
+    Runner::spawn(vec![plan], IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX), StopFlag::new()).map_err(thread_fault)
 }
 
 fn threads(plan: &Plan, agents: Vec<Box<dyn crate::runtime::agent::Agent>>) -> Vec<ThreadPlan> {

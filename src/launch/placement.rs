@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn threads(placement: Placement) -> Threads {
-        Threads { placement, shared_core: None, yields: None }
+        Threads { placement, shared_core: None, yields: None, awake: false }
     }
 
     #[test]

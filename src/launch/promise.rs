@@ -5,8 +5,10 @@
 
 use super::LaunchFault;
 use crate::config::{self, Config, JournalKnobs, SegmentKnobs, Survives};
+use crate::journal::clean::LastStop;
 use crate::journal::{self, PressureLimits};
 use crate::os::pages::{Room, room};
+use crate::types::Number;
 use std::path::Path;
 
 /// Looks at the file systems of log and segments; gives the lines to print.
@@ -36,6 +38,17 @@ pub fn limits(knobs: &JournalKnobs, records: usize) -> PressureLimits {
         reserve: records as u64 * u64::from(knobs.reserve_percent) / 100,
         unsynced_max: knobs.unsynced_records_max,
         acknowledges_on_disk: knobs.survives == Survives::PowerLoss,
+    }
+}
+
+/// What to say about how the run before ended, if there was one: `last` is the journal's last record.
+pub fn words_of(last_stop: LastStop, last: Number) -> Option<String> {
+    match last_stop {
+        _ if last == Number(0) => None,
+        LastStop::Clean => Some(format!("last stop  in order, after record {last}")),
+        LastStop::Unknown => {
+            Some("last stop  not in order: the process was killed or died; its journal is whole".into())
+        }
     }
 }
 

@@ -45,6 +45,11 @@ pub fn log_path(directory: &Path) -> PathBuf {
     directory.join("log")
 }
 
+/// Where the mark of a clean stop of this journal lies: beside what outlives most.
+pub fn mark_home(config: &Config) -> &Path {
+    config.journal.segments.as_ref().map_or(&config.directory, |knobs| &knobs.directory)
+}
+
 /// Names the group a log belongs to: the partition's name, so that another partition's log is refused.
 pub fn group(market: &Market) -> u64 {
     market
@@ -234,6 +239,7 @@ fn is_about_content(fault: &JournalFault) -> bool {
         | JournalFault::Misplaced { .. }
         | JournalFault::Gone { .. }
         | JournalFault::Disk { .. }
+        | JournalFault::AfterCleanStop { .. }
         | JournalFault::Unknown { .. } => false,
     }
 }

@@ -64,6 +64,18 @@ pub fn newest(
     Ok(None)
 }
 
+/// Whether a snapshot and the derived files up to it can be used; for people who ask.
+///
+/// # Errors
+/// Why not, or a segment that cannot be read.
+pub fn check(config: &Config, directory: &Path, path: &Path) -> Result<Base, String> {
+    let snapshot = snapshots::read(path).map_err(|fault| fault.why)?;
+    let behind = segments::find(directory, snapshot.head.link).map_err(|fault| fault.to_string())?;
+    let behind = behind.ok_or("the segments do not have the record behind it, or another history")?;
+    let base = open(config, &snapshot, behind)?;
+    super::derived::check(directory, &base.places).map(|()| base)
+}
+
 fn open(config: &Config, snapshot: &Snapshot, behind: Behind) -> Result<Base, String> {
     let market = &config.market;
     let head = snapshot.head;

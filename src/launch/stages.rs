@@ -7,9 +7,10 @@
 use super::LaunchFault;
 use super::closing::Closing;
 use super::endpoints::Endpoints;
+use super::following::{Cause, Following, FollowingCounters, FollowingLinks};
 use super::metrics::Metrics;
 use super::placement::Plan;
-use super::rebuild::{Rebuilt, rebuild};
+use super::rebuild::{Rebuilt, group, mark_home, rebuild};
 use super::replayed::Stores;
 use super::seams::Seams;
 use super::watched::Watched;
@@ -26,8 +27,8 @@ use crate::gateway::session::SessionTimes;
 use crate::gateway::shared::{Shared, SharedOptions};
 use crate::gateway::tcp::{Tcp, TcpOptions};
 use crate::journal::{
-    Disk, Failure, Lag, LogWriter, Persister, PersisterCounters, PersisterLinks, PressureCounters, SegmentWriter,
-    Segments, pressure::pressure,
+    Disk, Failure, Lag, Link, LogWriter, Persister, PersisterCounters, PersisterLinks, PressureCounters, SegmentWriter,
+    Segments, clean, pressure::pressure,
 };
 use crate::matcher::Matcher;
 use crate::os::clock::Clock;
@@ -55,10 +56,18 @@ pub struct Stages {
     pub cold: Vec<Box<dyn Agent>>,
     /// Moves the log to disk, on a thread of its own, where there are segments.
     pub persister: Option<Persister>,
+    /// Follows the segments and takes snapshots, on a thread of its own, where both are wanted.
+    pub shadow: Option<Following>,
+    /// Why the shadow ended the process, if it did.
+    pub cause: Cause,
     /// The operator asks for the end.
     pub stop: StopFlag,
     /// The intake ends.
     pub closed: StopFlag,
+    /// Sessions and feed are to be told that the run ends.
+    pub ending: StopFlag,
+    /// They were, and nobody is connected any more.
+    pub empty: StopFlag,
     /// Highest record in the log.
     pub appended: MarkReader,
     /// Why the persister ended, if it did.
@@ -88,6 +97,8 @@ pub struct Ends(Mutex<Parts>);
 #[derive(Default, Clone)]
 struct Parts {
     oms: u64,
+    /// Where the journal ends.
+    end: Option<Link>,
     shards: Vec<u64>,
     streams: Vec<(u64, u64)>,
     feed: (u64, u64),
@@ -114,6 +125,11 @@ impl Ends {
             (0, facts) => text(facts, "feed.store_mebibytes"),
             (reports, _) => text(reports, "gateway.stream_mebibytes"),
         }
+    }
+
+    /// Where the journal ends; `None` before the sequencer has stopped.
+    pub fn journal_end(&self) -> Option<Link> {
+        self.0.lock().expect("no agent panics while it writes its end").end
     }
 
     /// The end of the run after `number`.
@@ -156,6 +172,7 @@ impl Stages {
         let Rebuilt { twin, mut writer, last, found, notes: found_notes, segments, engine_bytes } =
             rebuild(config, seams.boot(), &mut stores)?;
         notes.extend(found_notes);
+        let last_stop = clean::check(mark_home(config), group(market), writer.link())?;
         stores.check()?;
         let Stores { streams, feed, .. } = stores;
         let room = match &segments {
@@ -164,12 +181,13 @@ impl Stages {
         };
         let mut journal_lines = vec![format!("journal    {found}, {room}")];
         journal_lines.extend(promise_lines);
+        journal_lines.extend(promise::words_of(last_stop, last.0));
         if !writer.is_locked() {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
         }
         let (oms, shards) = twin.into_parts();
 
-        let (stop, closed) = (StopFlag::new(), StopFlag::new());
+        let [stop, closed, ending, empty] = std::array::from_fn(|_| StopFlag::new());
         let (mut appended, appended_reader) = mark();
         let (mut delivered, delivered_reader) = mark();
         appended.set(last.0.0);
@@ -220,6 +238,23 @@ impl Stages {
             .map_err(LaunchFault::system("creating the file of stage times", stages_path.display()))?;
         let (stampers, ways) = stamps(config.stages_sample, matchers, spans, &mut counters);
 
+        // The shadow and what ties it to the others, where snapshots are wanted.
+        let cause = Cause::default();
+        let (relayed_in, relayed_out) = bounded::<Command>(rooms.cold);
+        let (summaries_in, summaries_out): (Vec<_>, Vec<_>) = (0..matchers).map(|_| bounded(rooms.cold)).unzip();
+        let wanted = config.journal.snapshots.records > 0;
+        let shadow = synced_reader.clone().filter(|_| wanted).map(|synced| {
+            let links = FollowingLinks {
+                synced,
+                digests: relayed_in,
+                summaries: summaries_out,
+                closed: closed.clone(),
+                stop: stop.clone(),
+                cause: cause.clone(),
+            };
+            Following::new(config, last.0, links, FollowingCounters::new(&mut counters))
+        });
+
         let ends = Arc::new(Ends::default());
         ends.note(|parts| parts.shards = vec![0; matchers]);
         let mut hot: Vec<Box<dyn Agent>> = Vec::new();
@@ -235,6 +270,7 @@ impl Stages {
             .with_intake(intake, limits.asked_max(market.sessions.len()))
             .with_stamps(stampers.sampler, stampers.read);
         let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady())
+            .with_ending(ending.clone(), empty.clone())
             .with_stamps(stampers.written);
         let (network, orders, network_line) = seams.network(&config.gateway)?;
         gateway.add(Box::new(Tcp::new(network, tcp_options(&config.gateway))));
@@ -265,6 +301,7 @@ impl Stages {
         // The one order of events.
         let sequencer_links = SequencerLinks {
             inputs: vec![command_out, operator_out],
+            gateways: 1,
             pressure,
             outcomes: outcome_out,
             matchers: to_matchers,
@@ -282,15 +319,17 @@ impl Stages {
             .with_stamps(stampers.sampler, stampers.sequenced, stampers.journalled);
         let noted = Arc::clone(&ends);
         hot.push(Box::new(Watched::new(sequencer, move |sequencer: &Sequencer<S::Time>| {
-            let digest = sequencer.oms().digest();
-            noted.note(|parts| parts.oms = digest);
+            let (digest, end) = (sequencer.oms().digest(), sequencer.end());
+            noted.note(|parts| (parts.oms, parts.end) = (digest, Some(end)));
         })));
 
         // Matching.
         let mut matched = stampers.matched.into_iter();
-        for (index, ((shard, commands), events)) in shards.into_iter().zip(from_sequencer).zip(events_in).enumerate() {
+        let ends_of_shards = shards.into_iter().zip(from_sequencer).zip(events_in).zip(summaries_in);
+        for (index, (((shard, commands), events), summaries)) in ends_of_shards.enumerate() {
             let executed = counters.add(&format!("matcher.{index}.executed"));
             let matcher = Matcher::new(index, shard, commands, events, executed)
+                .with_summaries(summaries)
                 .with_stamps(matched.next().unwrap_or(Stamper::off()));
             let noted = Arc::clone(&ends);
             hot.push(Box::new(Watched::new(matcher, move |matcher: &Matcher| {
@@ -328,7 +367,8 @@ impl Stages {
         };
         let ports =
             seams.feed(&options).map_err(LaunchFault::system("opening the feed's sockets for", config.feed.group))?;
-        let publisher = Publisher::new(feed, &options, ports, seams.steady(), public_out, &mut counters);
+        let publisher = Publisher::new(feed, &options, ports, seams.steady(), public_out, &mut counters)
+            .with_ending(ending.clone());
         let rerequest =
             publisher.request_address().map_err(LaunchFault::system("asking for the address of", "re-requests"))?;
         let noted = Arc::clone(&ends);
@@ -372,7 +412,8 @@ impl Stages {
         );
         let operator_links = OperatorLinks { commands: operator_in, records: echo_out, committed: committed_reader };
         let operator = Operator::open(&operator_path, market, operator_links, source, seams.steady(), stop.clone())
-            .map_err(LaunchFault::system("listening on", operator_path.display()))?;
+            .map_err(LaunchFault::system("listening on", operator_path.display()))?
+            .relaying(relayed_out);
         let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator), Box::new(ways)];
         cold.extend(lag.map(|lag| Box::new(lag) as Box<dyn Agent>));
         if let Some(listen) = config.metrics_listen {
@@ -385,8 +426,12 @@ impl Stages {
             hot,
             cold,
             persister,
+            shadow,
+            cause,
             stop,
             closed,
+            ending,
+            empty,
             appended: appended_reader,
             failure,
             delivered: delivered_reader,

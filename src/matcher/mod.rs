@@ -12,7 +12,7 @@ use crate::runtime::counters::Counter;
 use crate::runtime::link::{Receiver, Sender};
 use crate::runtime::prefetch::fetch;
 use crate::runtime::stamps::Stamper;
-use crate::types::{Event, Number, Sequenced, Stamped, TickerId};
+use crate::types::{CommandKind, Event, Number, Sequenced, Stamped, TickerId};
 
 /// Records taken in one turn at most, so that agents sharing the thread wait a bounded time.
 const RECORDS_A_TURN_MAX: usize = 32;
@@ -22,6 +22,15 @@ const RECORDS_A_TURN_MAX: usize = 32;
 /// one record waits at a time there is nothing to look at, and it costs a comparison.
 const LOOK_FIRST: usize = 6;
 const LOOK_SECOND: usize = 3;
+
+/// What a shard's books came to behind a record that tells a digest of the state, for the shadow to compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Summary {
+    /// The record.
+    pub number: Number,
+    /// See [`Shard::summary`].
+    pub summary: u64,
+}
 
 /// One matching shard on its way through the records.
 pub struct Matcher {
@@ -34,6 +43,7 @@ pub struct Matcher {
     unfinished: Option<Number>,
     executed: Counter,
     stamps: Stamper,
+    summaries: Option<Sender<Summary>>,
 }
 
 impl Matcher {
@@ -58,6 +68,22 @@ impl Matcher {
             unfinished: None,
             executed,
             stamps: Stamper::off(),
+            summaries: None,
+        }
+    }
+
+    /// Has it tell what its books come to whenever a digest of the state is told.
+    #[must_use]
+    pub fn with_summaries(self, summaries: Sender<Summary>) -> Matcher {
+        Matcher { summaries: Some(summaries), ..self }
+    }
+
+    /// O(tickers), once in tens of thousands of records. Who does not listen misses it.
+    #[cold]
+    #[inline(never)]
+    fn tell_summary(&mut self, number: Number) {
+        if let Some(summaries) = &mut self.summaries {
+            let _missed = summaries.try_push(Summary { number, summary: self.shard.summary() });
         }
     }
 
@@ -114,12 +140,17 @@ impl Agent for Matcher {
                     // Executed where it lies in the link, and let go of afterwards.
                     self.look_ahead();
                     let Some(record) = self.commands.peek() else { return taken };
-                    let (done, is_stamped) =
-                        ((record.number, self.shard.execute(record, &mut self.out)), record.is_stamped());
+                    let done = (record.number, self.shard.execute(record, &mut self.out));
+                    // Of a line that was just read.
+                    let tells_digest = record.command.kind == CommandKind::StateDigest;
+                    let is_stamped = record.is_stamped();
                     self.commands.skip();
                     self.executed.add(1);
                     if is_stamped {
                         self.stamps.stamp(done.0.0);
+                    }
+                    if tells_digest {
+                        self.tell_summary(done.0);
                     }
                     done
                 }

@@ -114,6 +114,46 @@ pub fn allowed() -> io::Result<Vec<usize>> {
     Ok(cores.into_iter().map(|core| core.id).collect())
 }
 
+/// The cores a thread of this process can be put on: those it may run on now, and isolated ones, which it has to ask
+/// for by number. Whether an isolated core can be had is tried on a thread made for that.
+/// # Errors
+/// What the system says.
+pub fn reachable() -> io::Result<Vec<usize>> {
+    let mut cores = allowed()?;
+    let isolated = Topology::read(Path::new(SYSFS_CPU)).map(|topology| topology.isolated).unwrap_or_default();
+    let can_be_had = |core: &usize| {
+        let core = *core;
+        std::thread::spawn(move || pin(core).is_ok()).join().unwrap_or(false)
+    };
+    let more: Vec<usize> = isolated.into_iter().filter(|core| !cores.contains(core)).filter(can_be_had).collect();
+    cores.extend(more);
+    cores.sort_unstable();
+    Ok(cores)
+}
+
+/// Keeps the calling thread, and those it starts, off these cores; gives the cores it is left with. Where it would be
+/// left with none it stays as it is.
+/// # Errors
+/// What the system says.
+pub fn keep_off(cores: &[usize]) -> io::Result<Vec<usize>> {
+    let before = allowed()?;
+    let others: Vec<usize> = before.iter().copied().filter(|core| !cores.contains(core)).collect();
+    if others.is_empty() || others.len() == before.len() {
+        return Ok(before);
+    }
+    // SAFETY: all zero is a valid value of this plain C structure: no core.
+    let mut mask: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for core in &others {
+        // SAFETY: `allowed` gives numbers below `CPU_SETSIZE` only, so that the bit lies inside the mask.
+        unsafe { libc::CPU_SET(*core, &mut mask) };
+    }
+    // SAFETY: reads `mask`, which lives through the call, by its own size. Test: `a_thread_and_its_children_keep_off`.
+    if unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const mask) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(others)
+}
+
 /// The core the calling thread runs on at this moment.
 pub fn current() -> Option<usize> {
     // SAFETY: a plain call without arguments.
@@ -195,6 +235,20 @@ mod tests {
         let last = *allowed.last().unwrap();
         let stands = std::thread::spawn(move || pin(last).map(|()| current())).join().unwrap();
         assert_eq!(stands.unwrap(), Some(last));
+    }
+
+    #[test]
+    fn a_thread_and_its_children_keep_off() {
+        let before = allowed().unwrap();
+        let last = *before.last().unwrap();
+        let left = std::thread::spawn(move || {
+            let told = keep_off(&[last]).unwrap();
+            (told, std::thread::spawn(|| allowed().unwrap()).join().unwrap())
+        });
+        let (told, child) = left.join().unwrap();
+        let expected: Vec<usize> = if before.len() == 1 { before } else { before[..before.len() - 1].to_vec() };
+        assert_eq!((told, child), (expected.clone(), expected));
+        assert!(reachable().unwrap().contains(&last));
     }
 
     #[test]

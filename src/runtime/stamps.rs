@@ -1,7 +1,7 @@
 //! Stamps on the way of a message: hot threads write the raw counter, a cold one makes times of it.
 //!
-//! One message in so many is stamped. The gateway and the sequencer count the messages that pass between them, so both
-//! know which; from there on a flag travels in the record's own cache line. A stamp is pushed into a bounded link of
+//! One message in so many is stamped, of those that are answered by a report of their own (a cancel is not: its order's
+//! is). The gateway and the sequencer count the messages that pass between them, so both know which; from there on a flag travels in the record's own cache line. A stamp is pushed into a bounded link of
 //! its point and never waited for: a link that is full loses it, and the way is told without it. What everybody pays
 //! is a count or a flag in a line that is there anyway, and a branch; the message that is stamped pays some 15 ns a
 //! point. So the choice of what is stamped depends on nothing that happens, and slow ways are told as often as fast.
@@ -53,7 +53,7 @@ pub const WHOLE: usize = POINTS - 1;
 const STAMPS_LINK: usize = 2_048;
 /// Ways that may be under way at once, between the gateway's stamp and the last.
 const WAYS_MAX: usize = 4_096;
-/// Turns after which a way that has no last stamp is told as far as it went: cancels have none, nor lost ones.
+/// Turns after which a way that has no last stamp is told as far as it went: one was lost, or its answer was another's.
 const TURNS_MAX: u32 = 64;
 /// Turns between two refinements of the counter's rate.
 const REFINE_TURNS: u32 = 256;

@@ -21,7 +21,7 @@ pub use timer::Timer;
 
 use crate::config::CalendarEntry;
 use crate::engine::oms::{AccountView, Decision, Oms, Position, Route};
-use crate::journal::{Intake, LogWriter, Pressure};
+use crate::journal::{Intake, Link, LogWriter, Pressure};
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::{MarkWriter, Receiver, Sender};
@@ -49,8 +49,10 @@ pub trait TimeSource: Send {
 
 /// The ends of the links the sequencer holds.
 pub struct SequencerLinks {
-    /// Commands: one for each gateway, and last the operator's.
+    /// Commands: one for each gateway, then the venue's own, such as the operator's.
     pub inputs: Vec<Receiver<Command>>,
+    /// How many of the inputs are gateways'.
+    pub gateways: usize,
     /// Says who may still write.
     pub pressure: Pressure,
     /// Events on their way back to the OMS.
@@ -207,7 +209,7 @@ impl<T: TimeSource> Sequencer<T> {
             if intake != Intake::All {
                 self.shed(&mut command);
             }
-            if input == 0 {
+            if input == 0 && command.kind.is_answered() {
                 self.stamped = self.sampler.pass();
             }
             self.decide(command);
@@ -218,13 +220,17 @@ impl<T: TimeSource> Sequencer<T> {
     /// Who may write the next record.
     #[inline]
     fn intake(&mut self) -> Intake {
-        self.links.pressure.look(self.number.0, self.log.free_records() as u64)
+        let number = self.number.0;
+        if self.links.pressure.is_calm(number, self.log.free_records_known()) {
+            return Intake::All;
+        }
+        self.links.pressure.look(number, self.log.look_for_records())
     }
 
-    /// Whether the input is still taken when clients are not: only the operator's, and only while there is room.
+    /// Whether the input is still taken when clients are not: the venue's own, and only while there is room.
     #[cold]
     fn is_heard(&self, input: usize, intake: Intake) -> bool {
-        intake == Intake::OperatorOnly && input + 1 == self.links.inputs.len()
+        intake == Intake::OperatorOnly && input >= self.links.gateways
     }
 
     /// Has a new order refused for want of room, as if the gateway had found it: the verdict and its cause stand in the
@@ -392,6 +398,11 @@ impl<T: TimeSource> Sequencer<T> {
             let pushed = self.links.pages.try_push(AccountPage { account, view, ticker, position });
             debug_assert!(pushed.is_ok(), "room for all pages was seen");
         }
+    }
+
+    /// What the next record would carry: where the journal ends.
+    pub fn end(&self) -> Link {
+        self.log.link()
     }
 
     /// The OMS, to compare with another after the run.

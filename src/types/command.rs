@@ -58,6 +58,12 @@ pub enum CommandKind {
 }
 
 impl CommandKind {
+    /// Whether its answer is a report of the request itself, with the record in it; that of a cancel is an order's.
+    #[inline]
+    pub const fn is_answered(self) -> bool {
+        self.consumes_user_ref() || matches!(self, CommandKind::AccountQuery)
+    }
+
     /// Whether a client sent it and its `user_ref` is consumed.
     pub const fn consumes_user_ref(self) -> bool {
         match self {

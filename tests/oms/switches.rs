@@ -156,7 +156,7 @@ fn records_go_to_the_matcher_of_their_ticker_or_to_all() {
         (ticker(CommandKind::Resume, TickerId::ALL), Route::All),
         (kill(CommandKind::KillOn, Scope::Account), Route::All),
         (kill(CommandKind::KillOn, Scope::None), Route::None),
-        (Command::new(CommandKind::StateDigest), Route::None),
+        (Command::new(CommandKind::StateDigest), Route::All),
         (set_limit(0, Limit::Enabled, 1), Route::None),
         (Command::new(CommandKind::DayStart), Route::All),
         (Command::new(CommandKind::DayEnd), Route::All),

@@ -39,6 +39,18 @@ impl Exchange {
     /// # Errors
     /// It does not start; its own words say why.
     pub fn start(config: Option<&Path>, text: Option<&str>) -> Result<Exchange, Failure> {
+        Exchange::start_heard(config, text, &mut |line| println!("  {line}"))
+    }
+
+    /// The same; its own words go where the caller wants them.
+    ///
+    /// # Errors
+    /// As [`Exchange::start`].
+    pub fn start_heard(
+        config: Option<&Path>,
+        text: Option<&str>,
+        heard: &mut dyn FnMut(&str),
+    ) -> Result<Exchange, Failure> {
         let directory = memory_backed().join(format!("pitlane-demo-{}", std::process::id()));
         let failed = |what: &str, e: std::io::Error| Failure::Fault(format!("{what}: {e}"));
         let program = std::env::current_exe().map_err(|e| failed("finding this program", e))?;
@@ -66,7 +78,7 @@ impl Exchange {
                 is_ready = true;
                 break;
             }
-            println!("  {line}");
+            heard(&line);
         }
         if !is_ready {
             let _reaped = process.wait();
@@ -74,6 +86,11 @@ impl Exchange {
         }
         let endpoints = wait_for(&directory)?;
         Ok(Exchange { process, _words: words, directory, endpoints })
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Asks its operator's socket.

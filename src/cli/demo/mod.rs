@@ -4,7 +4,7 @@
 //! Nothing here is inside the exchange: clients use the client library over TCP and shared memory, the subscriber
 //! follows the multicast feed, the proofs replay the log that the process left. Exit code 0 only if all of them hold.
 
-mod child;
+pub mod child;
 mod day;
 mod proofs;
 mod recorded;

@@ -180,9 +180,10 @@ impl Reorder {
         self.session
     }
 
-    /// Whether the session is over and everything in it was delivered.
+    /// Whether the session is over and everything in it was delivered. A venue that stops says so too; when it goes on with
+    /// the session later, it is not over any more.
     pub fn is_ended(&self) -> bool {
-        self.ended_at.is_some_and(|end| self.expected >= end)
+        self.ended_at.is_some_and(|end| self.expected >= end && self.known_end <= end)
     }
 
     /// What was seen so far.

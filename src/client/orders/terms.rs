@@ -74,7 +74,8 @@ pub enum Incoming {
         /// Its content.
         message: Outbound,
     },
-    /// The day is over; nothing follows.
+    /// Nothing follows on this connection. The day is over if a System Event of the stream said so before; else the venue
+    /// has stopped and goes on with the session at its next start: reconnect then, from the next number as ever.
     EndOfSession,
 }
 

@@ -105,12 +105,13 @@ impl Oms {
             | CommandKind::DayStart
             | CommandKind::DayEnd
             | CommandKind::KillOn
-            | CommandKind::KillOff => Route::All,
+            | CommandKind::KillOff
+            // It changes nothing there; the live matchers are held against the shadow at it.
+            | CommandKind::StateDigest => Route::All,
             CommandKind::DisableEntry
             | CommandKind::EnableEntry
             | CommandKind::AccountQuery
-            | CommandKind::SetLimit
-            | CommandKind::StateDigest => Route::None,
+            | CommandKind::SetLimit => Route::None,
         }
     }
 

@@ -84,6 +84,8 @@ pub struct Operator<S, C> {
     clients: [Option<Client>; CLIENTS_MAX],
     /// Goes into a command's otherwise unused `user_ref`, to know its record again.
     serial: u32,
+    /// Commands of the venue's other cold agents, which have no way into the sequencer of their own.
+    relayed: Option<Receiver<Command>>,
 }
 
 impl<S: StatusSource, C: Clock + Send> Operator<S, C> {
@@ -113,7 +115,26 @@ impl<S: StatusSource, C: Clock + Send> Operator<S, C> {
             watch,
             clients: [const { None }; CLIENTS_MAX],
             serial: 0,
+            relayed: None,
         })
+    }
+
+    /// Passes on the commands of another cold agent: a third input would cost the sequencer a look in every turn.
+    #[must_use]
+    pub fn relaying(self, commands: Receiver<Command>) -> Operator<S, C> {
+        Operator { relayed: Some(commands), ..self }
+    }
+
+    fn relay(&mut self) -> usize {
+        let Some(relayed) = &mut self.relayed else { return 0 };
+        let mut done = 0;
+        while let Some(command) = relayed.peek().copied()
+            && self.links.commands.try_push(command).is_ok()
+        {
+            relayed.skip();
+            done += 1;
+        }
+        done
     }
 
     fn accept(&mut self) {
@@ -287,7 +308,7 @@ impl<S: StatusSource, C: Clock + Send> Agent for Operator<S, C> {
                 index => self.read(index as usize),
             }
         }
-        let mut done = count;
+        let mut done = count + self.relay();
         let committed = self.links.committed.value();
         while self.links.records.peek().is_some_and(|record| record.number.0 <= committed)
             && let Some(record) = self.links.records.pop()

@@ -302,8 +302,7 @@ impl Shared {
     }
 
     fn count_connections(&self) {
-        let open = self.connections.iter().filter(|connection| connection.socket.is_some()).count();
-        self.counters.connections.set(open as u64);
+        self.counters.connections.set(Transport::connections(self) as u64);
     }
 
     /// Asks all sockets in one call and sees to those that have something.
@@ -420,11 +419,11 @@ impl Shared {
     }
 }
 
-/// After the last message of a day: End of Session, once it fits. Gives the packets sent.
+/// After the last message of a day, or of the process: End of Session, once it fits. Gives the packets sent.
 #[inline]
 fn end_if_over(core: &Core, connection: &mut Connection) -> usize {
     let (Some(rings), Some(session)) = (&mut connection.rings, connection.session.live()) else { return 0 };
-    if !core.streams.is_ended(session) || rings.writer.try_send(b"Z").is_err() {
+    if !core.is_over(session) || rings.writer.try_send(b"Z").is_err() {
         return 0;
     }
     connection.session.end(core.now_ns());
@@ -507,11 +506,19 @@ impl Transport for Shared {
             if connection.socket.is_none() || connection.session.live().is_some() {
                 continue;
             }
+            if core.is_ending() && connection.session.is_new() {
+                self.close(core, index as u32, CloseCause::Ended);
+                continue;
+            }
             match connection.session.on_time(core.now_ns()) {
                 Due::Close(cause) => self.close(core, index as u32, cause),
                 Due::Nothing | Due::Heartbeat => {}
             }
         }
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.iter().filter(|connection| connection.socket.is_some()).count()
     }
 
     fn stop(&mut self) {
