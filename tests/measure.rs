@@ -64,7 +64,7 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
         }
     }
     let page = fs::read_to_string(out.join("report.html")).unwrap();
-    assert!(page.contains("tcp at 2 k a second") && page.contains(&run.machine.kernel), "the page says what and where");
+    assert!(page.contains("tcp, 2 k/s") && page.contains(&run.machine.kernel), "the page says what and where");
     assert_eq!(page.matches("<svg").count(), 2 + 2 + 1 + 1, "distributions, times, throughput, stages");
     assert!(!run.jitter.is_empty() && page.contains("What the machine does by itself"));
     assert_eq!(fs::read_to_string(out.join("summary.csv")).unwrap().lines().count(), 1 + 2 * 3);

@@ -41,8 +41,8 @@ pub struct Gateway<C = SteadyClock> {
     grown: Vec<SessionId>,
     is_grown: Box<[bool]>,
     stamps: Stamper,
-    /// The record of a stamped answer that is not with its transport yet; 0 for none.
-    stamped: u64,
+    /// Records of stamped answers of this turn that are not with their transport yet.
+    stamped: Vec<u64>,
 }
 
 impl<C: Clock + Send> Gateway<C> {
@@ -67,7 +67,7 @@ impl<C: Clock + Send> Gateway<C> {
             grown: Vec::with_capacity(sessions),
             is_grown: vec![false; sessions].into_boxed_slice(),
             stamps: Stamper::off(),
-            stamped: 0,
+            stamped: Vec::with_capacity(REPORTS_PER_TURN),
         }
     }
 
@@ -146,7 +146,7 @@ impl<C: Clock + Send> Gateway<C> {
             if let ReportBody::Answer(answer) = &report.body
                 && answer.record.is_stamped()
             {
-                self.stamped = report.number.0;
+                self.stamped.push(report.number.0);
             }
             match self.core.streams.append(report) {
                 Ok(true) => {
@@ -166,10 +166,16 @@ impl<C: Clock + Send> Gateway<C> {
             taken += 1;
         }
         self.send_grown();
-        if self.stamped != 0 {
-            self.stamps.stamp(std::mem::take(&mut self.stamped));
+        if !self.stamped.is_empty() {
+            self.stamp_answers();
         }
         taken
+    }
+
+    #[cold]
+    fn stamp_answers(&mut self) {
+        let Gateway { stamped, stamps, .. } = self;
+        stamped.drain(..).for_each(|number| stamps.stamp(number));
     }
 
     #[inline]

@@ -53,8 +53,9 @@ pub const WHOLE: usize = POINTS - 1;
 const STAMPS_LINK: usize = 2_048;
 /// Ways that may be under way at once, between the gateway's stamp and the last.
 const WAYS_MAX: usize = 4_096;
-/// Turns after which a way that has no last stamp is told as far as it went: one was lost, or its answer was another's.
-const TURNS_MAX: u32 = 64;
+/// Age after which a way that has no last stamp is told as far as it went: one was lost, or its answer was another's. Longer
+/// than any disk lets an answer wait, or slow ways would be told less often than fast ones.
+const AGE_MS_MAX: u64 = 5_000;
 /// Turns between two refinements of the counter's rate.
 const REFINE_TURNS: u32 = 256;
 
@@ -157,7 +158,6 @@ pub struct Stampers {
 struct Way {
     number: u64,
     at: [Option<u64>; POINTS],
-    turns: u32,
 }
 
 /// The cold end: joins stamps, counts spans.
@@ -233,26 +233,34 @@ impl Ways {
         taken
     }
 
-    /// Counts the ways that have ended, oldest first.
-    fn tell(&mut self) {
-        self.ways.iter_mut().for_each(|way| way.turns += 1);
-        while let Some(way) = self.ways.front() {
-            if way.at[POINTS - 1].is_none() && way.turns <= TURNS_MAX && self.ways.len() < WAYS_MAX {
-                break;
+    /// Counts the ways that have ended: all, or those with a last stamp and those too old to get one. None waits for
+    /// another, so that one without an end holds nobody up.
+    fn tell(&mut self, all: bool) {
+        let Ways { ways, spans, counts, whole, .. } = self;
+        let (now, old) = (tsc(), counts.khz() * AGE_MS_MAX);
+        let all = all || ways.len() >= WAYS_MAX;
+        ways.retain(|way| {
+            let began = way.at[Point::Sequenced as usize].unwrap_or(now);
+            let is_over = all || way.at[POINTS - 1].is_some() || now.saturating_sub(began) > old;
+            if is_over {
+                count(way, spans, counts, whole);
             }
-            let at = way.at;
-            let between = |from: usize, to: usize| Some(at[to]?.wrapping_sub(at[from]?));
-            for point in 1..POINTS {
-                if let Some(counts) = between(point - 1, point) {
-                    self.spans.record(point - 1, self.counts.ns(counts));
-                }
-            }
-            if let Some(counts) = between(0, POINTS - 1) {
-                self.spans.record(WHOLE, self.counts.ns(counts));
-                self.whole.add(1);
-            }
-            self.ways.pop_front();
+            !is_over
+        });
+    }
+}
+
+/// Counts the spans of a way of which both ends are there.
+fn count(way: &Way, spans: &Spans, counts: &Counts, whole: &Counter) {
+    let between = |from: usize, to: usize| Some(counts.ns(way.at[to]?.saturating_sub(way.at[from]?)));
+    for point in 1..POINTS {
+        if let Some(ns) = between(point - 1, point) {
+            spans.record(point - 1, ns);
         }
+    }
+    if let Some(ns) = between(0, POINTS - 1) {
+        spans.record(WHOLE, ns);
+        whole.add(1);
     }
 }
 
@@ -262,7 +270,7 @@ fn begin(reads: &mut VecDeque<Stamp>, ways: &mut VecDeque<Way>, stamp: Stamp) {
     while reads.front().is_some_and(|read| read.key < stamp.message) {
         reads.pop_front();
     }
-    let mut way = Way { number: stamp.key, at: [None; POINTS], turns: 0 };
+    let mut way = Way { number: stamp.key, at: [None; POINTS] };
     if reads.front().is_some_and(|read| read.key == stamp.message) {
         way.at[Point::Read as usize] = reads.pop_front().map(|read| read.counted);
     }
@@ -293,7 +301,7 @@ impl Agent for Ways {
             self.drift.set(self.counts.drift_ppm());
         }
         if self.counts.is_known() {
-            self.tell();
+            self.tell(false);
         }
         taken
     }
@@ -301,9 +309,8 @@ impl Agent for Ways {
     /// What is there is told as far as it went.
     fn stop(&mut self) {
         self.take();
-        self.ways.iter_mut().for_each(|way| way.turns = TURNS_MAX);
         if self.counts.is_known() {
-            self.tell();
+            self.tell(true);
         }
     }
 }
@@ -375,9 +382,8 @@ mod tests {
         hot.journalled.push(stamp(64, 200));
         // Of a record whose first stamp was lost: it waits until a newer one is known, and goes.
         hot.committed.push(stamp(99, 1));
-        for _ in 0..=TURNS_MAX {
-            ways.work();
-        }
+        ways.work();
+        ways.work();
         let counts: Vec<u64> = told(&ways).iter().map(|span| span.0).collect();
         assert_eq!(counts, [0, 1, 0, 0, 0, 0]);
         hot.sequenced.push(Stamp { key: 128, message: 2, counted: 100 });

@@ -28,8 +28,10 @@ const OVERTIME_NS: u64 = 1_000_000_000;
 /// How long the last answers of a slice may take.
 const DRAIN_NS: u64 = 10_000_000_000;
 
-/// How long the exchange's cold thread has to tell the last stamps: some of its pauses.
-const TELLING: Duration = Duration::from_millis(200);
+/// The exchange's cold thread has told the last stamps when nothing came for so many looks; and the most that are taken.
+const QUIET_LOOKS: u32 = 5;
+const LOOKS_MAX: u32 = 60;
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// What is played.
 pub type Flow = Box<dyn Iterator<Item = FlowStep> + Send>;
@@ -228,8 +230,16 @@ impl<'a> Contest<'a> {
     fn stages(&self, venue: &Venue) -> Vec<StageFigures> {
         // One that has died tells what it had told by then.
         let _dead = signal::resume(venue.id());
-        std::thread::sleep(TELLING);
-        let now = venue.stages();
+        let (mut now, mut quiet) = (venue.stages(), 0);
+        for _ in 0..LOOKS_MAX {
+            std::thread::sleep(LOOK_PAUSE);
+            let later = venue.stages();
+            quiet = if later == now { quiet + 1 } else { 0 };
+            now = later;
+            if quiet == QUIET_LOOKS && now != self.stages_before {
+                break;
+            }
+        }
         let _dead = signal::halt(venue.id());
         let between = now.iter().zip(&self.stages_before).map(|(now, before)| now.since(before));
         let figures = between.filter(|span| span.count() > 0).map(|span| {

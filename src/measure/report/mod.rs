@@ -81,7 +81,7 @@ fn summary(page: &mut Page, run: &Run) {
     );
     let headings = [
         "case",
-        "sent a second",
+        "sent/s",
         "p50",
         "p90",
         "p99",
@@ -90,8 +90,8 @@ fn summary(page: &mut Page, run: &Run) {
         "max",
         "floor p50",
         "floor p99",
-        "ours ÷ floor, p50",
-        "ours ÷ floor, p99",
+        "÷ floor, p50",
+        "÷ floor, p99",
     ];
     let rows: Vec<Vec<String>> = run.cases.iter().map(row).collect();
     page.table(&headings, &rows);
@@ -103,7 +103,7 @@ fn row(case: &Case) -> Vec<String> {
     let floor = |of: fn(&Percentiles) -> u64| case.floor.map_or("none".to_owned(), |floor| time(of(&floor)));
     let ratio = |of| case.ratio(of).map_or("none".to_owned(), |spread| spread.to_string());
     vec![
-        format!("{} at {} a second", case.transport, plots::rate(case.rate as f64)),
+        format!("{}, {}/s", case.transport, plots::rate(case.rate as f64)),
         plots::rate(case.rate_sent as f64),
         held(p.p50, 2),
         held(p.p90, 10),

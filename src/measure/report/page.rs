@@ -96,15 +96,15 @@ const STYLE: &str = "\
 :root{--ink:#333c48;--soft:#6b7685;--line:#e2e6ec;--back:#f6f7f9;--poor:#b3261e}\
 *{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);\
 font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',sans-serif}\
-main{max-width:1080px;margin:0 auto;padding:32px 24px 64px}\
+main{max-width:1240px;margin:0 auto;padding:32px 24px 64px}\
 header{border-bottom:3px solid #0072b2;margin-bottom:20px}h1{font-size:28px;margin:0}\
 .below{color:var(--soft);margin:2px 0 14px}h2{font-size:19px;margin:36px 0 2px}\
 .explains{color:var(--soft);margin:0 0 12px;max-width:78ch}\
 figure{background:#fff;border:1px solid var(--line);border-radius:8px;margin:0 0 16px;padding:14px 12px 6px}\
 figcaption{font-weight:600;font-size:14px;margin:0 6px 4px}svg{width:100%;height:auto;display:block}\
 .wide{overflow-x:auto;background:#fff;border:1px solid var(--line);border-radius:8px;margin-bottom:16px}\
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:13.5px}\
-th,td{padding:7px 11px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}\
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:13px}\
+th,td{padding:6px 8px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}\
 th{font-weight:600;color:var(--soft);background:#fbfcfd}tr:last-child td{border-bottom:0}\
 th:first-child,td:first-child{text-align:left}td.poor{color:var(--poor);font-weight:600}\
 .marks{border:1px solid #e7b9a0;background:#fff6f0;border-radius:8px;padding:10px 16px;margin-bottom:16px}\

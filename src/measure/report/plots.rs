@@ -68,7 +68,7 @@ impl Axis {
         match self {
             Axis::Percentile => percentile(value),
             Axis::Time => short_time(value),
-            Axis::Seconds => format!("{value:.0} s"),
+            Axis::Seconds => format!("{} s", trimmed(value)),
             Axis::Rate | Axis::RateFromZero => rate(value),
         }
     }
