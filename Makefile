@@ -5,6 +5,8 @@ FLOW ?=
 ROUNDS ?= 10000000
 RATES ?= 10000,50000,100000,200000
 OUT ?= target/latency/$(shell date -u +%Y%m%d-%H%M%S)
+SEEDS ?= 10000
+FROM ?= 0
 SEED ?=
 
 # Tuning: built by whoever calls, run by root where that is needed.
@@ -15,7 +17,7 @@ SELECTED = $(if $(PROFILE),--profile $(PROFILE)) $(if $(ONLY),--only $(ONLY)) $(
   $(if $(WITH),--with $(WITH)) $(if $(HOT),--hot $(HOT))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-latency jitter top instructions doc race crash fuzz oracles tools tools-oracles
+.PHONY: help run test lint bench bench-latency jitter top instructions doc race sim crash fuzz oracles tools tools-oracles
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +57,9 @@ doc: ## the crate's documentation
 
 race: ## ROUNDS random commands against the slow twin (default ten million)
 	PITLANE_RACE_COMMANDS=$(ROUNDS) $(CARGO) test --locked --profile quick --test matching_race -- --nocapture
+
+sim: ## SEEDS whole runs under simulated faults, FROM a seed on (default ten thousand from 0); PITLANE_SIM_SEED=n shows one
+	PITLANE_SIM_SEEDS=$(SEEDS) PITLANE_SIM_FROM=$(FROM) $(CARGO) test --locked --profile quick --test sim nothing_ -- --nocapture
 
 crash: ROUNDS = 50
 crash: tools ## kill a running exchange ROUNDS times and hold it to its promises (default 50; SEED=number repeats one)

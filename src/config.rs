@@ -207,6 +207,9 @@ pub struct GatewayKnobs {
     pub silence_ms_max: u32,
     /// Milliseconds a connection may take to log in.
     pub login_ms_max: u32,
+    /// Milliseconds that sessions with open orders of an earlier run have to log in after the start, before their orders are
+    /// cancelled as after a lost connection; 0 waits for ever.
+    pub grace_ms: u32,
     /// Whether the shared-memory listener runs.
     pub shared_memory: bool,
     /// Bytes of each direction of a shared ring.
@@ -631,6 +634,7 @@ fn read_gateway(root: &Section<'_, '_>) -> GatewayKnobs {
         throttle_per_second: section.integer("throttle_per_second", 0..=100_000_000, 0) as u32,
         silence_ms_max: section.integer("silence_ms_max", 1_000..=99_999, 15_000) as u32,
         login_ms_max: section.integer("login_ms_max", 100..=99_999, 10_000) as u32,
+        grace_ms: section.integer("grace_ms", 0..=3_600_000, 30_000) as u32,
         shared_memory: section.switch("shared_memory", true),
         ring_bytes: (section.integer("ring_kibibytes", 4..=65_536, 256) as usize) << 10,
     };

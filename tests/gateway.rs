@@ -59,6 +59,8 @@ struct Setting {
     lag_bytes_max: usize,
     receive_buffer_bytes: u32,
     send_buffer_bytes: u32,
+    /// Grace of all sessions, as if they had open orders.
+    grace_ns: u64,
 }
 
 const SETTING: Setting = Setting {
@@ -68,6 +70,7 @@ const SETTING: Setting = Setting {
     lag_bytes_max: 1 << 20,
     receive_buffer_bytes: 0,
     send_buffer_bytes: 0,
+    grace_ns: 0,
 };
 
 type Check = fn(&str, &[u8]) -> Option<SessionId>;
@@ -148,7 +151,8 @@ impl Venue {
         let (attempts, attempts_far) = link::bounded(16);
         let (answers_far, answers) = link::bounded(16);
         let streams = Streams::new(&market, setting.stream_bytes);
-        let core = Core::new(&market, streams, commands, attempts, setting.rate, &mut counters);
+        let core = Core::new(&market, streams, commands, attempts, setting.rate, &mut counters)
+            .with_grace(vec![ALICE, BOB], setting.grace_ns);
         let clock = ManualClock { now_ns: 1000 * SECOND, step_ns: 0 };
         let mut gateway = Gateway::new(core, market.sessions.len(), reports, answers, clock);
         let options = SocketOptions {
@@ -454,6 +458,48 @@ fn a_lost_session_is_cancelled_only_where_it_wants_that() {
         assert_eq!((command.kind, command.session), (CommandKind::SessionLost, BOB));
         assert_eq!((command.account, command.firm.text()), (AccountId(1), "BETA".into()));
         assert!(bob.is_closed(&mut venue));
+        assert!(venue.commands.is_empty());
+    });
+}
+
+#[test]
+fn who_does_not_come_back_in_time_after_the_start_is_lost_where_it_wants_that_and_once() {
+    both(|engine| {
+        let mut venue = Venue::open(engine, Setting { grace_ns: 5 * SECOND, ..SETTING });
+        venue.pass(4 * SECOND);
+        assert!(venue.commands.is_empty());
+        venue.pass(SECOND);
+        let command = venue.command();
+        assert_eq!((command.kind, command.session), (CommandKind::SessionLost, BOB));
+        venue.pass(10 * SECOND);
+        let mut bob = venue.live("BOB", "BOB", 1);
+        bob.message(enter(1));
+        venue.settle();
+        assert_eq!(venue.command().kind, CommandKind::Enter);
+        assert!(venue.commands.is_empty());
+    });
+}
+
+#[test]
+fn who_comes_back_in_time_after_the_start_keeps_its_orders() {
+    both(|engine| {
+        let mut venue = Venue::open(engine, Setting { grace_ns: 5 * SECOND, ..SETTING });
+        let bob = venue.live("BOB", "BOB", 1);
+        venue.pass(6 * SECOND);
+        assert!(venue.commands.is_empty());
+        // And is a session like any other.
+        drop(bob);
+        assert_eq!(venue.command().kind, CommandKind::SessionLost);
+        venue.pass(6 * SECOND);
+        assert!(venue.commands.is_empty());
+    });
+}
+
+#[test]
+fn without_a_grace_time_nobody_is_given_up() {
+    both(|engine| {
+        let mut venue = Venue::open(engine, SETTING);
+        venue.pass(100_000 * SECOND);
         assert!(venue.commands.is_empty());
     });
 }

@@ -5,7 +5,7 @@ use pitlane::journal::{recover, verify};
 use pitlane::types::{
     Command, CommandKind, Nanos, Number, Price, Quantity, Reject, Sequenced, SessionId, Slot, UserRef,
 };
-use pitlane::wire::record::Record;
+use pitlane::wire::record::{Link, Record};
 use proptest::prelude::*;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -424,4 +424,17 @@ proptest! {
         site.writer().append(&written).unwrap();
         prop_assert_eq!(all(&site.path), [written]);
     }
+}
+
+/// The power went when the first segment had its name and no record yet, and took the log with it.
+#[test]
+fn a_log_behind_a_first_segment_without_records_carries_its_chain() {
+    let directory = TempDir::new().unwrap();
+    let options = LogOptions { path: directory.path().join("log"), bytes: LogOptions::bytes_for(4), lock: false };
+    let announced = Link { number: 1, chain: 0xFEED };
+    let mut log = LogWriter::create_following(options, GROUP, BOOT, Some(announced)).unwrap();
+    assert_eq!(log.link(), announced);
+    log.append(&record(1)).unwrap();
+    let mut reader = log.reader_from(announced);
+    assert_eq!(reader.next().unwrap(), Some(record(1)));
 }

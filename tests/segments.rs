@@ -13,6 +13,7 @@ use pitlane::runtime::counters::Counters;
 use pitlane::runtime::link::{MarkReader, mark};
 use pitlane::runtime::runner::StopFlag;
 use pitlane::types::{Command, CommandKind, Nanos, Number, Price, Quantity, Sequenced, SessionId, UserRef};
+use pitlane::wire::record::RECORDS_START;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,19 +43,29 @@ enum Mood {
     Well,
     /// Every write or sync gives this error.
     Fails(i32),
+    /// Every write reaches the system's memory, and its sync gives this error.
+    FailsLate(i32),
     /// Every write falls short by a byte.
     Short,
     /// No blocks for a new segment.
     Full,
 }
 
-/// A disk with a mood that can be changed from outside.
+/// A disk with a mood that can be changed from outside, how often it was asked to write, and which records it synced.
 #[derive(Clone, Default)]
-struct MoodyDisk(Arc<Mutex<(Mood, u64)>>);
+struct MoodyDisk(Arc<Mutex<(Mood, u64, Stretches)>>);
+
+/// First byte and the byte after the last.
+type Stretches = Vec<(u64, u64)>;
 
 impl MoodyDisk {
     fn turn(&self, mood: Mood) {
         self.0.lock().unwrap().0 = mood;
+    }
+
+    /// Stretches of records that it synced since it was last asked.
+    fn synced(&self) -> Stretches {
+        std::mem::take(&mut self.0.lock().unwrap().2)
     }
 
     /// How often it was asked to write.
@@ -76,8 +87,16 @@ impl Disk for MoodyDisk {
         state.1 += 1;
         match state.0 {
             Mood::Fails(error) => Err(io::Error::from_raw_os_error(error)),
+            Mood::FailsLate(error) => {
+                SystemDisk::plain().write_synced(file, pieces)?;
+                Err(io::Error::from_raw_os_error(error))
+            }
             Mood::Short => SystemDisk::plain().write_synced(file, pieces).map(|written| written - 1),
-            Mood::Well | Mood::Full => SystemDisk::plain().write_synced(file, pieces),
+            Mood::Well | Mood::Full => {
+                let stretches = pieces.iter().map(|(at, bytes)| (*at, at + bytes.len() as u64));
+                state.2.extend(stretches.filter(|(at, _)| *at >= RECORDS_START as u64));
+                SystemDisk::plain().write_synced(file, pieces)
+            }
         }
     }
 
@@ -484,4 +503,28 @@ fn a_disk_without_room_for_the_next_segment_alarms_first_and_later_holds_back() 
     assert_eq!((rig.synced.value(), rig.counter("persister.disk_full")), (12, 0));
     drop(rig);
     assert_eq!(site.outcome(), Outcome::Ends { records: 12, torn: false });
+}
+
+/// A sync that failed leaves its pages in memory, as clean as any: who reads them finds them sound, and no later sync
+/// would write them.
+#[test]
+fn what_a_failed_sync_left_in_memory_is_written_again_before_it_counts() {
+    let (site, disk) = (Site::new(), MoodyDisk::default());
+    let mut rig = site.rig(Box::new(disk.clone()));
+    rig.append_and_sync(3);
+    disk.turn(Mood::FailsLate(libc::EIO));
+    rig.append(2);
+    while !rig.failure.happened() {
+        rig.persister.work();
+    }
+    assert_eq!(rig.synced.value(), 3);
+    drop(rig);
+    disk.turn(Mood::Well);
+    disk.synced();
+    let segments = Segments::take(&site.segments(), GROUP, |_| {}).unwrap();
+    let end = segments.end().unwrap();
+    assert_eq!(end.number, 6, "the system's memory has them");
+    SegmentWriter::new(segments, SEGMENT_BYTES, end, &mut disk.clone()).unwrap();
+    let at = |number: u64| RECORDS_START as u64 + (number - 1) * RECORD_BYTES as u64;
+    assert_eq!(disk.synced(), [(at(4), at(6))]);
 }

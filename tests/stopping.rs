@@ -14,13 +14,13 @@ use pitlane::launch::endpoints::Endpoints;
 use pitlane::launch::rebuild::log_path;
 use pitlane::launch::{Exchange, LaunchFault};
 use pitlane::os::clock::monotonic_ns;
-use pitlane::types::SideCode;
+use pitlane::types::{Channel, Quantity, SideCode, UserRef};
 use pitlane::wire::ouch::Outbound;
 use process::Site;
 use std::fs::OpenOptions;
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
-use support::{PATIENCE, accepted, config, limit, login, login_at, until, wait_until};
+use support::{PATIENCE, accepted, canceled, config, counter, limit, login, login_at, until, wait_until};
 
 /// Enters orders one after another and waits for each answer.
 fn trade(session: &mut OrderSession, count: usize) {
@@ -156,4 +156,52 @@ fn a_log_that_lost_its_last_record_after_a_clean_stop_is_refused() {
     assert!(Exchange::open(config.clone()).is_err());
     std::fs::remove_file(directory.path().join("clean-stop")).unwrap();
     assert_eq!(Exchange::open(config).unwrap().close().unwrap().number, closing.number - 1);
+}
+
+/// An order of `session` that waits in the book.
+fn rest(session: &mut OrderSession) -> UserRef {
+    let order = session.enter(&limit(SideCode::Sell, 10, 5_855_000)).unwrap();
+    accepted(session, order);
+    order
+}
+
+#[test]
+fn orders_of_a_session_that_stays_away_after_a_crash_go_by_a_record_and_it_is_told_later() {
+    let Some(site) = Site::new("power-loss", &[("grace_ms = 30_000", "grace_ms = 300")]) else { return };
+    let venue = site.start();
+    // USER01 keeps its orders when its connection goes, the others do not.
+    let mut sessions = ["USER01", "USER02", "USER03"].map(|user| login_at(&venue.endpoints, user, false));
+    let orders: Vec<_> = sessions.iter_mut().map(rest).collect();
+    venue.kill();
+    let venue = site.start();
+    wait_until("those who stay away are given up", || counter(&venue.endpoints, "gateway.absent") == 2);
+    let (mut first, mut second) =
+        (login_at(&venue.endpoints, "USER01", true), login_at(&venue.endpoints, "USER02", true));
+    assert_eq!(canceled(&mut second, orders[1]), (10, b'Z'));
+    // What is left of the book is the first one's.
+    first.cancel(Channel::NONE, orders[0], Quantity(0)).unwrap();
+    assert_eq!(canceled(&mut first, orders[0]), (10, b'U'));
+    assert_eq!(venue.stop(), 0);
+    // It was a record: replayed, it gives the same, and the next start gives up nobody.
+    assert!(site.output(&["replay", "--verify"]).status.success());
+    let venue = site.start();
+    let mut third = login_at(&venue.endpoints, "USER03", false);
+    assert_eq!(canceled(&mut third, orders[2]), (10, b'Z'));
+    assert_eq!(counter(&venue.endpoints, "gateway.absent"), 0);
+    assert_eq!(venue.stop(), 0);
+}
+
+#[test]
+fn orders_of_a_session_that_comes_back_after_a_crash_in_time_stay() {
+    let Some(site) = Site::new("power-loss", &[("grace_ms = 30_000", "grace_ms = 3_600_000")]) else { return };
+    let venue = site.start();
+    let mut session = login_at(&venue.endpoints, "USER02", false);
+    let order = rest(&mut session);
+    venue.kill();
+    let venue = site.start();
+    wait_until("its connection is gone", || session.poll().is_err());
+    session.reconnect().unwrap();
+    session.cancel(Channel::NONE, order, Quantity(0)).unwrap();
+    assert_eq!(canceled(&mut session, order), (10, b'U'));
+    assert_eq!(venue.stop(), 0);
 }

@@ -117,6 +117,7 @@ impl<C: Clock + Send> Gateway<C> {
         if self.core.now_ns() - self.swept_ns >= SWEEP_NS {
             self.swept_ns = self.core.now_ns();
             self.core.look_for_room();
+            self.core.look_for_absent();
             if self.ending.is_requested() {
                 self.end();
             }
@@ -208,6 +209,7 @@ impl<C: Clock + Send> Agent for Gateway<C> {
     fn start(&mut self) {
         self.core.set_now(self.clock.now());
         self.swept_ns = self.core.now_ns();
+        self.core.begin_grace();
         self.transports.iter_mut().for_each(|transport| transport.start());
     }
 

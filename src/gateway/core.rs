@@ -4,7 +4,8 @@
 //! A transport owns connections and moves bytes; it asks here before it does anything that concerns a session. One
 //! connection holds a session at a time: a newer login takes it over, wherever it came in, and the older connection is
 //! told to close. When the last one goes and the session wants its orders cancelled then, that becomes a command
-//! ahead of anything a later connection of the session sends. Owned by the gateway's thread; hot, O(1).
+//! ahead of anything a later connection of the session sends. The same happens to a session with orders of an earlier run of
+//! the process that does not come back in time. Owned by the gateway's thread; hot, O(1).
 
 use crate::gateway::inbound::Inbound;
 use crate::gateway::login::{Holder, LoginAnswer, LoginAttempt};
@@ -89,6 +90,8 @@ pub struct GatewayCounters {
     pub throttled: Counter,
     /// Turns in which reports had to wait because a stream is full.
     pub stream_full: Counter,
+    /// Sessions whose orders were cancelled because they did not come back after the start.
+    pub absent: Counter,
     /// Connections now.
     pub connections: Counter,
     /// Connections closed at once for want of a place.
@@ -104,7 +107,7 @@ pub struct GatewayCounters {
 
 impl GatewayCounters {
     /// How many [`GatewayCounters::new`] adds.
-    pub const COUNT: usize = 11 + CloseCause::ALL.len();
+    pub const COUNT: usize = 12 + CloseCause::ALL.len();
 
     /// Adds them all.
     pub fn new(counters: &mut Counters) -> GatewayCounters {
@@ -116,6 +119,7 @@ impl GatewayCounters {
             link_full: add("link_full"),
             throttled: add("throttled"),
             stream_full: add("stream_full"),
+            absent: add("absent"),
             connections: add("connections"),
             connections_refused: add("connections_refused"),
             buffers_empty: add("buffers_empty"),
@@ -159,6 +163,10 @@ pub struct Core {
     asked_max: u64,
     /// Some place has asked.
     has_asked: bool,
+    /// Sessions with open orders of an earlier run that have not logged in since; their orders go at `grace_until_ns`.
+    awaited: Vec<SessionId>,
+    grace_ns: u64,
+    grace_until_ns: u64,
     /// Sessions whose loss the sequencer has not been told yet, each once.
     lost: Vec<SessionId>,
     /// Holders that a newer login has replaced and that do not know it yet.
@@ -198,6 +206,9 @@ impl Core {
             stamps: Stamper::off(),
             asked_max: 0,
             has_asked: false,
+            awaited: Vec::new(),
+            grace_ns: 0,
+            grace_until_ns: u64::MAX,
             lost: Vec::with_capacity(market.sessions.len()),
             superseded: Vec::with_capacity(market.sessions.len()),
             is_ending: false,
@@ -235,6 +246,35 @@ impl Core {
         self
     }
 
+    /// Has it cancel the orders of those of `awaited` that want it when their connection is lost, and that do not log in
+    /// within `grace_ns` of the start; 0 waits for ever. They are sessions with open orders, whose connections went with an
+    /// earlier run, so that no connection of this one could be lost.
+    pub fn with_grace(mut self, mut awaited: Vec<SessionId>, grace_ns: u64) -> Core {
+        awaited.retain(|session| self.places[session.index()].cancels_when_lost);
+        (self.awaited, self.grace_ns) = (awaited, grace_ns);
+        self
+    }
+
+    /// The time of the start: grace begins.
+    pub(super) fn begin_grace(&mut self) {
+        if self.grace_ns > 0 {
+            self.grace_until_ns = self.now_ns.saturating_add(self.grace_ns);
+        }
+    }
+
+    /// Gives up those who have not come in time. Now and then.
+    pub(super) fn look_for_absent(&mut self) {
+        if self.awaited.is_empty() || self.now_ns < self.grace_until_ns {
+            return;
+        }
+        while let Some(session) = self.awaited.pop() {
+            if !self.streams.is_ended(session) {
+                self.counters.absent.add(1);
+                self.lost.push(session);
+            }
+        }
+    }
+
     /// The gateway's coarse time: some turns old, never goes back.
     #[inline]
     pub fn now_ns(&self) -> u64 {
@@ -265,6 +305,7 @@ impl Core {
     /// `holder` is live for `session` from now on; whoever held it before will be told.
     pub fn claim(&mut self, session: SessionId, holder: Holder) {
         self.counters.logins.add(1);
+        self.awaited.retain(|&awaited| awaited != session);
         if let Some(before) = self.places[session.index()].holder.replace(holder) {
             self.superseded.push(before);
         }

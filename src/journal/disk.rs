@@ -28,6 +28,13 @@ pub trait Disk: Send {
     /// What the system says.
     fn publish(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Makes the names in a directory durable: an earlier process may have died, or failed, between giving one and that.
+    /// # Errors
+    /// What the system says.
+    fn sync_names(&mut self, directory: &Path) -> io::Result<()> {
+        File::open(directory)?.sync_all()
+    }
+
     /// How it writes, for the message at start.
     fn describe(&self) -> &'static str;
 }

@@ -16,7 +16,7 @@ use crate::wire::record::{Link, RECORDS_START};
 use crate::wire::segment::{SegmentHeader, SegmentMark};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zerocopy::IntoBytes;
 
@@ -93,6 +93,9 @@ impl SegmentWriter {
             return Ok(SegmentWriter { segments, bytes, current, ahead: None, next: first });
         };
         let mut writer = SegmentWriter { current: Current::of(&found)?, segments, bytes, ahead: None, next: found.end };
+        let directory = writer.segments.directory.clone();
+        disk.sync_names(&directory).map_err(disk_fault("sync the names in", &directory))?;
+        writer.current.write_again(found.synced, disk)?;
         // What recovery found is the new ground: a mark of before must not judge what is written from now on.
         writer.settle(disk)?;
         Ok(writer)
@@ -194,6 +197,19 @@ impl Current {
             generation: found.generation,
             is_settled: false,
         })
+    }
+
+    /// Writes once more what no mark knows to be synced. It was read, and so the system has it in memory; but after a
+    /// sync that failed the system holds such pages for clean, and no later sync would write them.
+    fn write_again(&mut self, synced: usize, disk: &mut dyn Disk) -> Result<(), JournalFault> {
+        if synced >= self.at {
+            return Ok(());
+        }
+        let mut records = vec![0; self.at - synced];
+        let read = self.file.read_exact_at(&mut records, synced as u64);
+        read.map_err(JournalFault::io("read the end of the segment", &self.path))?;
+        self.at = synced;
+        self.write(&records, disk)
     }
 
     fn write(&mut self, records: &[u8], disk: &mut dyn Disk) -> Result<(), JournalFault> {

@@ -186,6 +186,16 @@ impl Stages {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
         }
         let (oms, shards) = twin.into_parts();
+        let mut awaited: Vec<SessionId> = oms.orders().map(|order| order.session).collect();
+        awaited.sort_unstable();
+        awaited.dedup();
+        if !awaited.is_empty() && config.gateway.grace_ms > 0 {
+            notes.push(format!(
+                "{} login(s) have open orders; those with cancel_on_disconnect lose them in {} ms unless they come back",
+                awaited.len(),
+                config.gateway.grace_ms
+            ));
+        }
 
         let [stop, closed, ending, empty] = std::array::from_fn(|_| StopFlag::new());
         let (mut appended, appended_reader) = mark();
@@ -268,6 +278,7 @@ impl Stages {
         };
         let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters)
             .with_intake(intake, limits.asked_max(market.sessions.len()))
+            .with_grace(awaited, u64::from(config.gateway.grace_ms) * 1_000_000)
             .with_stamps(stampers.sampler, stampers.read);
         let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady())
             .with_ending(ending.clone(), empty.clone())

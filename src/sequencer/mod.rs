@@ -441,4 +441,10 @@ impl<T: TimeSource> Agent for Sequencer<T> {
         }
         done
     }
+
+    /// Applies what egress has handed back, which by then makes no more: all of it belongs to the state that the run
+    /// ends in. Test: the simulator, whose orderly stops come at any moment.
+    fn stop(&mut self) {
+        while self.apply_outcomes() > 0 {}
+    }
 }

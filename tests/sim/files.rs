@@ -1,0 +1,112 @@
+//! What a crash does to the files themselves, beside what the disk does to unsynced sectors: an append cut off in the
+//! middle, a log that goes with the memory it was in or comes back in pages of different times, derived files lost.
+
+use crate::plan::LogFate;
+use crate::support::random::Random;
+use crate::trace::Trace;
+use pitlane::config::Config;
+use pitlane::journal::RECORD_BYTES;
+use pitlane::launch::rebuild::log_path;
+use pitlane::wire::record::{LogHeader, RECORDS_START};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+
+/// What the system writes back of a file at a time.
+const PAGE_BYTES: usize = 4096;
+/// Bytes of a record's length, which is stored last.
+const LENGTH_BYTES: usize = 4;
+/// Names that a venue can do without, in its own directory.
+const DERIVED: [&str; 5] = ["counters", "depth", "closing.json", "endpoints.json", "operator.sock"];
+
+/// A process dies inside an append: any part of the record but its length stands in the log.
+pub fn tear_append(config: &Config, last: u64, random: &mut Random, trace: &Trace) {
+    let Ok(log) = OpenOptions::new().read(true).write(true).open(log_path(&config.directory)) else { return };
+    let end = slot_of(&log, last + 1);
+    let mut before = [0; LENGTH_BYTES];
+    log.read_exact_at(&mut before, end as u64).expect("the log is readable");
+    if before != [0; LENGTH_BYTES] {
+        // The oldest record stands there: the log is full, and nothing was being appended.
+        return;
+    }
+    let mut record: Vec<u8> = (0..RECORD_BYTES).map(|_| random.bits() as u8).collect();
+    if end > RECORDS_START && random.percent(70) {
+        // The record before is what the torn one looks most like.
+        log.read_exact_at(&mut record, (end - RECORD_BYTES) as u64).expect("the log is readable");
+    }
+    // Stores of one record may have reached memory in any order but for the length.
+    let from = LENGTH_BYTES + random.below((RECORD_BYTES - LENGTH_BYTES) as u64) as usize;
+    let to = from + random.below((RECORD_BYTES - from) as u64 + 1) as usize;
+    log.write_all_at(&record[from..to], (end + from) as u64).expect("the log is writable");
+    trace.count("append torn", &[end as u64, from as u64, to as u64]);
+}
+
+/// A planted bug: the log ends one record early.
+pub fn lose_last_record(config: &Config, last: u64) {
+    let Ok(log) = OpenOptions::new().read(true).write(true).open(log_path(&config.directory)) else { return };
+    if last > 0 {
+        log.write_all_at(&[0; RECORD_BYTES], slot_of(&log, last) as u64).expect("the log is writable");
+    }
+}
+
+/// Where a record stands in a log, which is a ring.
+fn slot_of(log: &File, number: u64) -> usize {
+    let mut page = vec![0; RECORDS_START];
+    log.read_exact_at(&mut page, 0).expect("the log is readable");
+    let header = LogHeader::parse(&page).expect("the log is one");
+    let slots = (header.capacity.get() as usize - RECORDS_START) / RECORD_BYTES;
+    RECORDS_START + (number - header.first_number.get()) as usize % slots * RECORD_BYTES
+}
+
+/// The log as it is now, for a later loss of power to bring back.
+pub fn copy_of_log(config: &Config) -> Option<Vec<u8>> {
+    std::fs::read(log_path(&config.directory)).ok()
+}
+
+/// The host goes down and comes back: what becomes of the venue's own directory.
+pub fn lose_memory(config: &Config, fate: LogFate, older: Option<&Vec<u8>>, random: &mut Random, trace: &Trace) {
+    let log = log_path(&config.directory);
+    match fate {
+        LogFate::Gone => {
+            let _not_there = std::fs::remove_file(&log);
+        }
+        LogFate::Mixed => {
+            trace.count("log in pages of different times", &[]);
+            mix(&log, older, random);
+        }
+    }
+    for name in DERIVED {
+        if fate == LogFate::Gone || random.percent(50) {
+            let _not_there = std::fs::remove_file(config.directory.join(name));
+        }
+    }
+    let Some(segments) = &config.journal.segments else { return };
+    // A file that no directory's sync has seen may be gone.
+    for entry in sorted(&segments.directory) {
+        if entry.extension().is_some_and(|extension| extension == "new") && random.percent(50) {
+            let _ = std::fs::remove_file(entry);
+        }
+    }
+}
+
+fn mix(log: &std::path::Path, older: Option<&Vec<u8>>, random: &mut Random) {
+    let Ok(mut now) = std::fs::read(log) else { return };
+    let lost = random.of(&[5, 50, 90]);
+    for (index, page) in now.chunks_mut(PAGE_BYTES).enumerate() {
+        if !random.percent(lost) {
+            continue;
+        }
+        match older.and_then(|older| older.get(index * PAGE_BYTES..index * PAGE_BYTES + page.len())) {
+            Some(before) => page.copy_from_slice(before),
+            None if index > 0 => page.fill(0),
+            None => {}
+        }
+    }
+    std::fs::write(log, now).expect("the log is writable");
+}
+
+fn sorted(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths
+}
