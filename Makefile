@@ -15,7 +15,7 @@ SELECTED = $(if $(PROFILE),--profile $(PROFILE)) $(if $(ONLY),--only $(ONLY)) $(
   $(if $(WITH),--with $(WITH)) $(if $(HOT),--hot $(HOT))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench instructions doc race sim crash fuzz oracles tools tools-oracles
+.PHONY: help run test lint bench instructions doc race sim crash disk-faults fuzz oracles tools tools-oracles
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ sim: ## SEEDS whole runs under simulated faults, FROM a seed on (default ten tho
 crash: ROUNDS = 50
 crash: tools ## kill a running exchange ROUNDS times and hold it to its promises (default 50; SEED=number repeats one)
 	$(if $(SEED),PITLANE_CRASH_SEED=$(SEED)) PITLANE_CRASH_ROUNDS=$(ROUNDS) $(CARGO) test --locked --profile quick --test crash -- --nocapture
+
+disk-faults: ROUNDS = 20
+disk-faults: tools ## disks that fill up, fail and stall, and ROUNDS power cuts (default 20), on loop devices; needs root
+	PITLANE_POWER_CUTS=$(ROUNDS) $(CARGO) test --locked --profile quick --test disk_faults -- --nocapture
 
 fuzz: ## each decoder on arbitrary bytes for a minute (needs cargo-fuzz and a nightly toolchain)
 	@for target in $$(sed -n 's/^name = "\(fuzz_.*\)"/\1/p' tests/fuzz/Cargo.toml); do \
