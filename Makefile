@@ -6,6 +6,8 @@ ROUNDS ?= 10000000
 SEEDS ?= 10000
 FROM ?= 0
 SEED ?=
+SECONDS ?= 60
+TARGETS ?= $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 
 # Tuning: built by whoever calls, run by root where that is needed.
 BUILT = $(CARGO) build --release --locked --quiet
@@ -57,9 +59,11 @@ disk-faults: ROUNDS = 20
 disk-faults: tools ## disks that fill up, fail and stall, and ROUNDS power cuts (default 20), on loop devices; needs root
 	PITLANE_POWER_CUTS=$(ROUNDS) $(CARGO) test --locked --profile quick --test disk_faults -- --nocapture
 
-fuzz: ## each decoder on arbitrary bytes for a minute (needs cargo-fuzz and a nightly toolchain)
-	@for target in $$(sed -n 's/^name = "\(fuzz_.*\)"/\1/p' tests/fuzz/Cargo.toml); do \
-	  $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
+# The compiler's switches for coverage and the address sanitizer are there in a stable toolchain, too, behind this variable.
+fuzz: ## each reader and decoder on harmed and arbitrary bytes for SECONDS (60); TARGETS=names picks some (needs cargo-fuzz, g++)
+	@command -v cargo-fuzz >/dev/null 2>&1 || { echo "make fuzz: please run: cargo install cargo-fuzz --locked"; exit 1; }
+	@for target in $(TARGETS); do \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(SECONDS) -print_final_stats=1 || exit 1; done
 
 oracles: tools-oracles ## other people's programs speak to a running exchange
 	@tests/oracles/run.sh
