@@ -3,6 +3,8 @@ SHELL := /bin/sh
 CARGO ?= cargo
 FLOW ?=
 ROUNDS ?= 10000000
+RATES ?= 10000,50000,100000,200000
+OUT ?= target/latency/$(shell date -u +%Y%m%d-%H%M%S)
 SEEDS ?= 10000
 FROM ?= 0
 SEED ?=
@@ -17,7 +19,7 @@ SELECTED = $(if $(PROFILE),--profile $(PROFILE)) $(if $(ONLY),--only $(ONLY)) $(
   $(if $(WITH),--with $(WITH)) $(if $(HOT),--hot $(HOT))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench instructions doc race sim crash disk-faults fuzz oracles tools tools-oracles
+.PHONY: help run test lint bench bench-latency jitter top instructions doc race sim crash disk-faults fuzz oracles tools tools-oracles
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +36,16 @@ lint: ## formatting and lints, as errors
 
 bench: ## parts and the whole path, against their floors in the same run
 	$(CARGO) bench --locked
+
+bench-latency: ## rates and transports beside the machine's floor, some minutes; a table and a page (RATES=10000,50000 OUT=directory)
+	@$(CARGO) build --release --locked --quiet
+	@target/release/pitlane measure --rates "$(RATES)" --out "$(OUT)"
+
+jitter: ## what each core does to a busy loop
+	@$(CARGO) run --release --locked --quiet -- jitter
+
+top: ## a running exchange at a glance, as a screen
+	@$(CARGO) run --release --locked --quiet --features dashboard -- top
 
 instructions: ## instructions a request of the book, counted by valgrind
 	@command -v valgrind >/dev/null 2>&1 || { echo "make instructions: please install: valgrind"; exit 1; }
