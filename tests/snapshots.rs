@@ -307,3 +307,54 @@ fn copy(from: &Path, to: &Path) {
         if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(drop).unwrap() }
     }
 }
+
+/// The example with small tables, segments and a directory of its own, as a file.
+fn file_of(directory: &Path) -> PathBuf {
+    let memory = directory.join("memory");
+    let mut text = pitlane::config::EXAMPLE.to_owned();
+    let mut put = |key: &str, value: String| {
+        let line = text.lines().find(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = "))).unwrap();
+        text = text.replacen(&line.to_owned(), &format!("{key} = {value}"), 1);
+    };
+    put("directory", format!("{memory:?}"));
+    put("orders_max", "4096".into());
+    put("segments", format!("{:?}", directory.join("segments")));
+    put("segment_mebibytes", "1".into());
+    put("stream_mebibytes", "2".into());
+    put("store_mebibytes", "4".into());
+    let path = directory.join("venue.toml");
+    fs::create_dir_all(memory).unwrap();
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn the_command_line_takes_shows_and_checks_a_snapshot() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = file_of(directory.path());
+    let config = Config::load(&file).unwrap();
+    let mut maker = Maker::new(&config, 12);
+    (0..8_000).for_each(|_| maker.step());
+    let last = maker.number;
+    maker.finish();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pitlane"));
+        let given = command.args(arguments).args(["--config", file.to_str().unwrap()]).output().unwrap();
+        let said = String::from_utf8_lossy(&[given.stdout, given.stderr].concat()).into_owned();
+        (given.status.code().unwrap(), said)
+    };
+    let (code, said) = run(&["snapshot"]);
+    assert!(code == 0 && said.contains(&format!("behind record {last}")), "{code}: {said}");
+    let path = snapshots::snapshot_path(&knobs(&config).directory, last);
+    let (code, said) = run(&["inspect", "--log", path.to_str().unwrap()]);
+    let words = ["output     USER01", "output     feed", "ticker     AAPL: Trading", "account    maker-one"];
+    assert!(code == 0 && words.iter().all(|word| said.contains(word)), "{code}: {said}");
+    let (code, said) = run(&["verify"]);
+    assert!(code == 0 && said.contains("feed messages are as they were"), "{code}: {said}");
+    let feed = knobs(&config).directory.join("derived/feed");
+    fs::write(&feed, b"spoilt").unwrap();
+    let (code, said) = run(&["verify"]);
+    assert!(code == 1 && said.contains("cannot be used"), "{code}: {said}");
+    let (code, said) = run(&["replay"]);
+    assert!(code == 0 && said.contains(&format!("replayed {last} records")), "{code}: {said}");
+}

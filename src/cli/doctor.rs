@@ -3,9 +3,11 @@
 //! Changes nothing, needs no rights, and says where it lacked them. What is looked at stands in the table of
 //! `tuning/settings.toml`; the looking is `cli::tuning`.
 
+use super::tuning::apply::boot;
 use super::tuning::examine::examine;
 use super::tuning::machine::Machine;
 use super::tuning::report;
+use super::tuning::state::{self, Store};
 use super::tuning::table::{Profile, Table};
 use super::tuning::tree::FileTree;
 use super::{Failure, Outcome};
@@ -35,9 +37,12 @@ pub struct Arguments {
 /// # Errors
 /// A root without a machine below it; a host that offers little is a finding, not a failure.
 pub fn main(arguments: Arguments) -> Outcome {
-    let machine = Machine::read(&arguments.root, arguments.matchers, None).map_err(Failure::Fault)?;
+    let tree = FileTree::new(&arguments.root);
+    // Unreadable, it is no reason to examine nothing.
+    let tuned = Store::hot(&arguments.root.join(state::DIRECTORY), &boot(&tree)).unwrap_or_default();
+    let machine = Machine::read(&arguments.root, arguments.matchers, tuned.as_deref()).map_err(Failure::Fault)?;
     let table = Table::built_in();
-    let findings = examine(&table, arguments.profile, &machine, &FileTree::new(&arguments.root));
+    let findings = examine(&table, arguments.profile, &machine, &tree);
     let out = &mut io::stdout().lock();
     let printed = match arguments.json {
         true => writeln!(out, "{}", serde_json::to_string_pretty(&findings).expect("findings are plain values")),

@@ -154,6 +154,8 @@ impl Selection {
         }
         let hot = self.hot.as_deref().map(parse_list).transpose();
         let hot = hot.map_err(|error| Failure::Usage(format!("--hot: {error}")))?;
+        let tuned = Store::hot(&self.place.state(), &apply::boot(&self.place.tree())).map_err(unsaved)?;
+        let hot = hot.or(tuned);
         let machine = Machine::read(&self.place.root, self.matchers, hot.as_deref()).map_err(Failure::Fault)?;
         let findings = examine(table, self.profile, &machine, &self.place.tree());
         let is_selected = |finding: &&Finding| match finding.verdict {

@@ -3,7 +3,7 @@
 
 use super::replay::failure;
 use super::{ConfigArgument, Failure, Outcome};
-use crate::config::Config;
+use crate::config::{Config, OldSegments};
 use crate::journal::history::go_on_in;
 use crate::journal::snapshots;
 use crate::journal::{JournalFault, LogReader, TailState, host_boot, segments};
@@ -30,6 +30,7 @@ struct Places {
     log: PathBuf,
     segments: Option<PathBuf>,
     group: Option<u64>,
+    old: OldSegments,
 }
 
 /// Checks and tells.
@@ -39,7 +40,7 @@ struct Places {
 pub fn main(arguments: Arguments) -> Outcome {
     let places = places(&arguments)?;
     let end = match &places.segments {
-        Some(directory) => check_segments(directory, places.group).map_err(damage)?,
+        Some(directory) => check_segments(directory, places.group, places.old).map_err(damage)?,
         None => None,
     };
     if places.log.exists() {
@@ -86,11 +87,17 @@ fn check_snapshots(config: &Config) -> Outcome {
 
 fn places(arguments: &Arguments) -> Result<Places, Failure> {
     if let Some(directory) = &arguments.directory {
-        return Ok(Places { log: log_path(directory), segments: Some(directory.clone()), group: None });
+        return Ok(Places {
+            log: log_path(directory),
+            segments: Some(directory.clone()),
+            group: None,
+            old: OldSegments::Keep,
+        });
     }
     let config = arguments.config.load()?;
+    let old = config.journal.snapshots.old_segments;
     let segments = config.journal.segments.map(|knobs| knobs.directory);
-    Ok(Places { log: log_path(&config.directory), segments, group: Some(group(&config.market)) })
+    Ok(Places { log: log_path(&config.directory), segments, group: Some(group(&config.market)), old })
 }
 
 fn damage(fault: JournalFault) -> Failure {
@@ -102,9 +109,13 @@ fn shown(path: &Path) -> std::path::Display<'_> {
 }
 
 /// A line for each segment; what the record after them must carry.
-fn check_segments(directory: &Path, group: Option<u64>) -> Result<Option<Link>, JournalFault> {
+fn check_segments(directory: &Path, group: Option<u64>, old: OldSegments) -> Result<Option<Link>, JournalFault> {
     let mut end = None;
-    segments::verify(directory, group, |found| {
+    let after = if old == OldSegments::Delete { segments::first_there(directory)? } else { None };
+    if after.is_some() {
+        println!("segments   the first ones were taken away, as old_segments says: only a snapshot leads to the state");
+    }
+    segments::verify(directory, group, after, |found| {
         let range = range(found.first, found.end.number);
         println!("segment    {}: {range}, {}", found.number, end_words(&found.state));
         end = Some(found.end);

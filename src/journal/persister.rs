@@ -24,7 +24,7 @@ use super::pressure::Gauge;
 use super::release::Release;
 use super::segment::SegmentWriter;
 use super::{LogReader, RECORD_BYTES};
-use crate::os::clock::Clock;
+use crate::os::clock::{Clock, wake_on_time};
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::MarkWriter;
@@ -255,6 +255,10 @@ impl Persister {
 impl Agent for Persister {
     fn name(&self) -> &str {
         "persister"
+    }
+
+    fn start(&mut self) {
+        wake_on_time();
     }
 
     fn work(&mut self) -> usize {

@@ -103,6 +103,9 @@ pub(super) struct Segment {
 
 impl Segment {
     pub fn open(path: &Path) -> Result<Segment, JournalFault> {
+        // A living venue may have packed it since its name was read.
+        let archive = archive_path(path);
+        let path = if !path.exists() && archive.exists() { &archive } else { path };
         let refuse = |why: String| JournalFault::Misplaced { path: path.to_path_buf(), why };
         let opened = if is_archive(path) { archive::read(path) } else { Mapped::open(path, false) };
         let memory = opened.map_err(|error| match error.kind() {
@@ -364,10 +367,25 @@ pub(super) fn first_number(path: &Path) -> Result<u64, JournalFault> {
     Ok(Segment::open(path)?.header.first_number.get())
 }
 
-/// As [`survey`], for a directory that nobody writes, which is made sure of.
+/// The place before the first segment that is there, where earlier ones were taken away because snapshots stand behind them.
+/// # Errors
+/// Any [`JournalFault`] about that segment's first page.
+pub fn first_there(directory: &Path) -> Result<Option<Behind>, JournalFault> {
+    match list(directory)?.into_iter().next() {
+        Some((segment, path)) if segment > 1 => Ok(Some(Behind { segment, link: Segment::open(&path)?.header.link() })),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// As [`survey`], for a directory that nobody writes, which is made sure of; `after` where not all segments must be there.
 /// # Errors
 /// `Busy`, and those of [`survey`].
-pub fn verify(directory: &Path, group: Option<u64>, told: impl FnMut(&Found)) -> Result<(), JournalFault> {
+pub fn verify(
+    directory: &Path,
+    group: Option<u64>,
+    after: Option<Behind>,
+    told: impl FnMut(&Found),
+) -> Result<(), JournalFault> {
     let path = lock_path(directory);
     let lock = match File::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -376,7 +394,7 @@ pub fn verify(directory: &Path, group: Option<u64>, told: impl FnMut(&Found)) ->
     match lock.as_ref().map(File::try_lock_shared) {
         Some(Err(TryLockError::WouldBlock)) => Err(JournalFault::Busy { path }),
         Some(Err(TryLockError::Error(error))) => Err(JournalFault::io("lock", &path)(error)),
-        Some(Ok(())) | None => survey(directory, group, |_| {}, told),
+        Some(Ok(())) | None => survey_after(directory, group, after, |_| {}, told),
     }
 }
 

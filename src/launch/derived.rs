@@ -169,13 +169,20 @@ impl Derived {
         let of_session = |(session, place): (usize, &Place)| {
             output(place, segments.map(|segments| session_path(segments, SessionId(session as u16))))
         };
+        let sessions = places.sessions.iter().enumerate().map(of_session).collect::<io::Result<_>>()?;
+        let feed = output(&places.feed, segments.map(feed_path))?;
+        if let Some(segments) = segments {
+            // Their names must be there after a loss of power, too.
+            File::open(directory(segments))?.sync_all()?;
+            File::open(segments)?.sync_all()?;
+        }
         Ok(Derived {
             outbound: Outbound::new(market),
             encoder: FeedEncoder::new(market),
             fact: FeedStore::new(FACT_BYTES_MIN + FACT_BYTES_A_TICKER * market.tickers.len()),
             depths: known,
-            sessions: places.sessions.iter().enumerate().map(of_session).collect::<io::Result<_>>()?,
-            feed: output(&places.feed, segments.map(feed_path))?,
+            sessions,
+            feed,
             failed: None,
         })
     }

@@ -109,8 +109,10 @@ impl Exchange {
         clean::forget(rebuild::mark_home(&config))?;
         let Stages { hot, cold, persister, shadow, cause, stop, closed, ending, empty, .. } = stages;
         let Stages { appended, failure, delivered, ends, endpoints, .. } = stages;
+        // A core of its own where one is left; behind a map it keeps off the hot ones like all else.
+        let spare = plan.spare(&allowed).filter(|_| !matches!(config.threads.placement, Placement::Map(_)));
         // First, so that the disk is ready by the time orders come.
-        let persister = persister.map(|agent| aside(&config, &plan, || persist(agent, config.journal.survives)));
+        let persister = persister.map(|agent| aside(&config, &plan, || persist(agent, config.journal.survives, spare)));
         let persister = persister.transpose()?;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
         let cold = vec![ThreadPlan { name: "cold".into(), core: None, agents: cold }];
@@ -232,11 +234,15 @@ impl Exchange {
     }
 }
 
-/// The cores there are for a plan: where the configuration names cores, isolated ones count too.
+/// The cores there are for a plan: where the configuration names cores, isolated ones count too; where it does not, those
+/// that serve devices come first, to be left to others.
 fn cores(config: &Config) -> std::io::Result<Vec<usize>> {
     match (&config.threads.placement, config.threads.shared_core) {
         (Placement::Map(_), _) | (_, Some(_)) => affinity::reachable(),
-        _ => affinity::allowed(),
+        _ => {
+            let interrupts = std::fs::read_to_string(affinity::INTERRUPTS).unwrap_or_default();
+            affinity::allowed().map(|cores| affinity::busiest_first(cores, &interrupts))
+        }
     }
 }
 
@@ -282,13 +288,13 @@ fn drain(hot: &Runner, failure: &Failure, appended: &MarkReader, delivered: &Mar
 }
 
 /// The thread that moves the log to disk. Where orders wait for it, it looks for new records many times in the time one
-/// sync takes; where they do not, as seldom as other cold threads.
-fn persist(agent: Persister, survives: Survives) -> Result<Runner, LaunchFault> {
+/// sync takes; where they do not, as seldom as other cold threads. It keeps off the cores of hot threads where one is left.
+fn persist(agent: Persister, survives: Survives, core: Option<usize>) -> Result<Runner, LaunchFault> {
     let idle = match survives {
         Survives::PowerLoss => IdleStrategy::Sleep(AWAITED_PAUSE, AWAITED_PAUSE_MAX),
         Survives::ProcessCrash => IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX),
     };
-    let plan = ThreadPlan { name: "persister".into(), core: None, agents: vec![Box::new(agent)] };
+    let plan = ThreadPlan { name: "persister".into(), core, agents: vec![Box::new(agent)] };
     Runner::spawn(vec![plan], idle, StopFlag::new()).map_err(thread_fault)
 }
 

@@ -36,9 +36,15 @@ impl Plan {
     pub fn is_shared(&self, agent: &str) -> bool {
         self.threads.iter().any(|thread| thread.agents.len() > 1 && thread.agents.iter().any(|name| name == agent))
     }
+
+    /// A core without a hot thread, for a cold one that is busy; the first, which serves most interrupts anyway.
+    pub fn spare(&self, allowed: &[usize]) -> Option<usize> {
+        allowed.iter().copied().find(|core| self.threads.iter().all(|thread| thread.core != Some(*core)))
+    }
 }
 
-/// Plans `agents` (hot, in the order of an order's way) on the cores this process may use.
+/// Plans `agents` (hot, in the order of an order's way) on the cores this process may use, in the order in which they are
+/// better left to others: those that serve devices first.
 ///
 /// # Errors
 /// A map that leaves an agent out, names one twice or one that does not exist, or a core that is not allowed.
@@ -129,6 +135,7 @@ mod tests {
         let turns = ["sequencer", "matcher.0", "egress", "gateway", "feed"].map(String::from).to_vec();
         assert_eq!(plan.threads, [PlannedThread { core: Some(1), agents: turns }]);
         assert!(plan.is_shared("feed"));
+        assert_eq!((plan.spare(&[0, 1]), plan.spare(&[1])), (Some(0), None));
         assert_eq!(plan.idle, IdleStrategy::Spin);
     }
 

@@ -180,3 +180,15 @@ fn a_laptop_keeps_its_governor_and_its_wake_ups() {
     assert_eq!(now["proc/irq/24/smp_affinity_list"], "0-7\n");
     assert_eq!(now["sys/devices/system/clocksource/clocksource0/current_clocksource"], "tsc\n");
 }
+
+#[test]
+fn a_partition_that_hides_its_cores_does_not_move_the_choice() {
+    let root = untuned();
+    pitlane(root.path(), &["tune", "apply", "--with", "partition", "--hot", "2-3"]);
+    // Whoever stands outside would choose others now.
+    let shown = said(&pitlane(root.path(), &["tune", "cores"]));
+    assert!(shown.contains("# hot cores 2-3; everything else on 0-1,4-7"), "{shown}");
+    assert!(said(&pitlane(root.path(), &["doctor"])).contains("hot cores  2-3"));
+    let again = pitlane(root.path(), &["tune", "apply", "--with", "partition"]);
+    assert!(said(&again).contains("as wanted already"), "{}", said(&again));
+}

@@ -2,6 +2,7 @@
 
 use crate::fake::{machine, pitlane, put, said, untuned};
 use pitlane::config::{Config, EXAMPLE, Placement};
+use pitlane::os::affinity;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
@@ -50,6 +51,18 @@ fn small_machines_get_a_choice_too() {
     }
 }
 
+/// Names of a process' threads, and the cores each may run on.
+fn threads(process: u32) -> Vec<(String, Vec<usize>)> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let thread = |task: fs::DirEntry| {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        let value =
+            |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(|text| text.trim().to_owned());
+        Some((value("Name:")?, affinity::parse_list(&value("Cpus_allowed_list:")?).ok()?))
+    };
+    tasks.flatten().filter_map(thread).collect()
+}
+
 /// A small exchange of the embedded example, on this machine's own choice of cores.
 #[test]
 fn the_exchange_runs_with_what_was_written_for_this_machine() {
@@ -74,8 +87,17 @@ fn the_exchange_runs_with_what_was_written_for_this_machine() {
     let mut exchange = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(exchange.stdout.take().unwrap()).lines().map_while(Result::ok);
     let said_before: Vec<String> = lines.by_ref().take_while(|line| line != "ready").collect();
+    let threads = threads(exchange.id());
     exchange.kill().unwrap();
     exchange.wait().unwrap();
+    assert!(said_before.iter().any(|line| line.starts_with("cores      ")), "{said_before:#?}");
+    let hot: Vec<&(String, Vec<usize>)> = threads.iter().filter(|(_, cores)| cores.len() == 1).collect();
+    let cold = threads.iter().find(|(name, _)| name == "cold").unwrap_or_else(|| panic!("{threads:?}"));
+    if affinity::allowed().unwrap().len() > 2 {
+        assert!(hot.iter().all(|(_, core)| !cold.1.contains(&core[0])), "cold threads keep off: {threads:?}");
+    } else if affinity::allowed().unwrap().len() == 2 {
+        assert_eq!(cold.1, [affinity::allowed().unwrap()[0]], "{threads:?}");
+    }
     assert!(said_before.iter().any(|line| line.contains("placement  map: as configured")), "{said_before:#?}");
     assert!(partition.join("endpoints.json").exists(), "it was ready: {said_before:#?}");
 }

@@ -156,3 +156,15 @@ fn a_machine_without_any_of_it_is_left_in_peace() {
     changes.retain(|change| change.setting != "memlock");
     assert_eq!(changes, []);
 }
+
+#[test]
+fn what_is_not_there_any_more_needs_no_giving_back() {
+    let root = untuned();
+    let tree = Stubborn::new(root.path(), Vec::new());
+    let store = store(root.path());
+    apply(&tree, &store, &purpose(&tree), &changes(root.path(), &tree)).unwrap();
+    std::fs::remove_dir_all(root.path().join("proc/irq/24")).unwrap();
+    let outcomes = restore(&tree, &store, false).unwrap();
+    assert_eq!(*of(&outcomes, "irq/24/"), Became::Gone);
+    assert_eq!(store.read().unwrap(), None);
+}

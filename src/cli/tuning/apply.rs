@@ -29,6 +29,8 @@ pub enum Became {
     Restored,
     /// Somebody else, or a reboot, has changed it since; left alone, for this reason.
     Left(String),
+    /// The file is not there any more, as when a device was taken out: nothing to give back.
+    Gone,
 }
 
 /// One file, and what became of it.
@@ -247,6 +249,9 @@ fn give_back(tree: &dyn Tree, entry: &Entry, rebooted: bool, force: bool) -> Out
     };
     if is(&entry.found) {
         return outcome(before.clone(), Became::Kept);
+    }
+    if before.is_none() && entry.make != Make::File {
+        return outcome(None, Became::Gone);
     }
     let ours = entry.holds.is_none() || is(&entry.holds);
     if !ours && !force {

@@ -112,7 +112,7 @@ fn given(topology: &Topology, online: &[usize], hot: &[usize], agents: &[String]
     let meant = Topology { isolated: hot.to_vec(), ..topology.clone() };
     let others: Vec<usize> = online.iter().copied().filter(|core| !hot.contains(core)).collect();
     let chosen = cores::choose(&meant, &others, None, agents);
-    let reasons = vec![format!("hot cores as given: {}", cores::list(hot))];
+    let reasons = vec![format!("hot cores as given, or tuned for: {}", cores::list(hot))];
     Ok(Choice { hot: hot.to_vec(), reasons, ..chosen })
 }
 

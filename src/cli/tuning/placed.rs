@@ -3,8 +3,11 @@
 //! Written is a whole configuration: the given one (or the example) with that section in place of its own, checked as
 //! `pitlane run` checks it before a byte is written.
 
+use super::apply::boot;
 use super::cores::{Choice, list};
 use super::machine::Machine;
+use super::state::{self, Store};
+use super::tree::FileTree;
 use crate::cli::{ConfigArgument, Failure};
 use crate::config::{Config, EXAMPLE};
 use crate::launch::{placement, stages};
@@ -42,7 +45,10 @@ impl Arguments {
     /// would refuse.
     pub fn choose(&self) -> Result<Placed, Failure> {
         let config = self.config.load()?;
-        let machine = Machine::read(&self.root, config.market.matchers, None).map_err(Failure::Fault)?;
+        let directory = self.root.join(state::DIRECTORY);
+        let tuned = Store::hot(&directory, &boot(&FileTree::new(&self.root)))
+            .map_err(|error| Failure::Fault(format!("what this machine is tuned for: {error}")))?;
+        let machine = Machine::read(&self.root, config.market.matchers, tuned.as_deref()).map_err(Failure::Fault)?;
         let choice = machine.choice;
         if let Some(path) = &self.write {
             let text = match &self.config.config {

@@ -291,6 +291,7 @@ fn told_of(outcome: &Outcome) -> String {
         Became::Refused(why) => format!("REFUSED|{before} stays; {why}"),
         Became::Restored => format!("restored|{before} -> {now}"),
         Became::Left(why) => format!("LEFT|{now} stays; {why}"),
+        Became::Gone => "gone|the device or the setting is not there any more".to_owned(),
     }
 }
 

@@ -99,6 +99,15 @@ impl Store {
         Ok(Some(saved))
     }
 
+    /// The hot cores this machine is tuned for in this boot, if it is. A partition hides its cores from who stands
+    /// outside, so that they could not be chosen a second time.
+    ///
+    /// # Errors
+    /// As [`Store::peek`].
+    pub fn hot(directory: &Path, boot: &str) -> io::Result<Option<Vec<usize>>> {
+        Ok(Store::peek(directory)?.filter(|saved| saved.boot == boot).map(|saved| saved.hot))
+    }
+
     /// What is saved here.
     ///
     /// # Errors

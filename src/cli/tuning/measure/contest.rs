@@ -21,6 +21,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// Who is measured, by place: a floor and what stands on it, twice.
 pub const SHARED: usize = 1;
@@ -37,8 +38,8 @@ const TCP_SHARE: usize = 4;
 /// An order as it travels, and by how much its answer is longer: Enter Order and Accepted of OUCH 5.0.
 const ORDER_BYTES: usize = 50;
 const LONGER_BYTES: usize = 17;
-/// Without an answer for so long a run is over.
-const SILENCE_NS: u64 = 5_000_000_000;
+/// Without an answer for so long a run is over: others may compute on these cores.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Turns between two looks whether the parent is still there.
 const TURNS_PER_LOOK: u32 = 1 << 20;
 
@@ -76,26 +77,29 @@ impl Rig {
             .replace("orders_max = 1_048_576", "orders_max = 65_536")
             .replace("log_mebibytes = 512", "log_mebibytes = 64")
             .replace("stream_mebibytes = 64", "stream_mebibytes = 16")
-            .replace("store_mebibytes = 256", "store_mebibytes = 16");
+            .replace("store_mebibytes = 256", "store_mebibytes = 16")
+            .replace("silence_ms_max = 15_000", "silence_ms_max = 99_000");
         let config = with_threads(&small, &machine.choice.toml().replace("awake = true", "awake = false"));
         let gateway = machine.choice.threads.iter().find(|(_, agents)| agents.iter().any(|name| name == "gateway"));
         let hot = gateway.map_or(machine.choice.hot[0], |(core, _)| *core);
         Rig { config, hot, client: machine.choice.system[0], trips }
     }
 
-    /// One run, from start to end, on a thread of its own that is pinned.
+    /// One run, from start to end, on a thread of its own that is pinned; `awake`: the exchange keeps cores from sleeping.
     ///
     /// # Errors
     /// Something does not start, answer or stop.
-    pub fn run(&self) -> Result<Sample, Failure> {
+    pub fn run(&self, awake: bool) -> Result<Sample, Failure> {
         // Children first, from here: they would inherit the client's core.
         let ring = Floor::start_longer(self.echo()?, LONGER_BYTES).map_err(failed("starting the ring's echo"))?;
         signal::halt(ring.echo_id()).map_err(failed("halting the ring's echo"))?;
         let echo = Echo::start(self.echo()?).map_err(failed("starting the TCP echo"))?;
         signal::halt(echo.process.id()).map_err(failed("halting the TCP echo"))?;
-        let exchange = Exchange::start_heard(None, Some(&self.config), &mut |_| {})?;
+        let config = self.config.replace("awake = false", if awake { "awake = true" } else { "awake = false" });
+        let exchange = Exchange::start_heard(None, Some(&config), &mut |_| {})?;
         let session = |user: &str, address| {
-            let options = OrderOptions { unanswered_max: 0, ..OrderOptions::new(address, user, "SECRET") };
+            let mut options = OrderOptions { unanswered_max: 0, ..OrderOptions::new(address, user, "SECRET") };
+            (options.connect_limit, options.silence) = (SILENCE, SILENCE);
             OrderSession::connect(options).map_err(|fault| Failure::Fault(format!("logging in {user}: {fault}")))
         };
         let path = exchange.endpoints.shared.clone();
@@ -189,7 +193,7 @@ fn answer(session: &mut OrderSession, since: u64, is_it: impl Fn(&Outbound) -> b
             Some(Incoming::EndOfSession) => return Err(ErrorKind::UnexpectedEof.into()),
             None => {
                 polls = polls.wrapping_add(1);
-                if polls.is_multiple_of(1 << 16) && monotonic_ns() - since > SILENCE_NS {
+                if polls.is_multiple_of(1 << 16) && monotonic_ns() - since > SILENCE.as_nanos() as u64 {
                     return Err(ErrorKind::TimedOut.into());
                 }
             }
@@ -233,7 +237,7 @@ impl Echo {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(count) => read += count,
-                Err(e) if e.kind() == ErrorKind::WouldBlock && monotonic_ns() - start < SILENCE_NS => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock && monotonic_ns() - start < SILENCE.as_nanos() as u64 => {}
                 Err(e) => return Err(e),
             }
         }

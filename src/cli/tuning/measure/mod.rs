@@ -26,6 +26,9 @@ use serde_json::json;
 /// Pairs of runs below which agreement says little: by chance, five agree once in sixteen.
 const PAIRS_MIN: usize = 5;
 
+/// What the exchange itself asks for: measured as the settings are.
+const AWAKE: &str = "dma-latency";
+
 /// Arguments of `tune measure`.
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -43,6 +46,8 @@ pub struct Arguments {
 struct Subject<'c> {
     name: String,
     changes: Vec<&'c Change>,
+    /// Whether the exchange asks that cores stay awake.
+    awake: bool,
 }
 
 /// All runs of one subject: without and with.
@@ -70,7 +75,7 @@ pub fn main(table: &Table, arguments: &Arguments) -> Outcome {
     signal::watch_termination().map_err(|error| Failure::Fault(format!("watching signals: {error}")))?;
     let mut all = Vec::new();
     for subject in subjects(&changes) {
-        let changes: Vec<Change> = subject.changes.into_iter().cloned().collect();
+        let changes: Vec<Change> = subject.changes.iter().map(|change| (*change).clone()).collect();
         let mut pairs = Vec::new();
         for pair in 0..arguments.pairs.max(1) {
             if signal::termination_requested() {
@@ -79,18 +84,18 @@ pub fn main(table: &Table, arguments: &Arguments) -> Outcome {
             eprint!("\r{:<20} pair {} of {}   ", subject.name, pair + 1, arguments.pairs);
             let with = || -> Result<Option<Sample>, Failure> {
                 let outcomes = apply::apply(&tree, &store, &selection.purpose(&machine), &changes)?;
-                let is_in_force =
-                    outcomes.iter().any(|outcome| matches!(outcome.became, Became::Changed | Became::Partly));
-                let sample = if is_in_force { Some(rig.run()) } else { None };
+                let in_force = |outcome: &apply::Outcome| matches!(outcome.became, Became::Changed | Became::Partly);
+                let counts = subject.awake || outcomes.iter().any(in_force);
+                let sample = if counts { Some(rig.run(subject.awake)) } else { None };
                 given_back(&tree, &store)?;
                 sample.transpose()
             };
             // Each comes first as often as the other.
             let (without, with) = if pair % 2 == 0 {
-                (rig.run()?, with()?)
+                (rig.run(false)?, with()?)
             } else {
                 let with = with()?;
-                (rig.run()?, with)
+                (rig.run(false)?, with)
             };
             let Some(with) = with else { break };
             pairs.push([without, with]);
@@ -108,11 +113,12 @@ fn subjects(changes: &[Change]) -> Vec<Subject<'_>> {
     for change in changes {
         match subjects.iter_mut().find(|subject| subject.name == change.setting) {
             Some(subject) => subject.changes.push(change),
-            None => subjects.push(Subject { name: change.setting.clone(), changes: vec![change] }),
+            None => subjects.push(Subject { name: change.setting.clone(), changes: vec![change], awake: false }),
         }
     }
     if subjects.len() > 1 {
-        subjects.push(Subject { name: "all of these".to_owned(), changes: changes.iter().collect() });
+        subjects.push(Subject { name: AWAKE.to_owned(), changes: Vec::new(), awake: true });
+        subjects.push(Subject { name: "all of these".to_owned(), changes: changes.iter().collect(), awake: true });
     }
     subjects
 }
