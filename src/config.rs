@@ -81,6 +81,11 @@ pub struct Config {
     pub gateway: GatewayKnobs,
     /// Price feed.
     pub feed: FeedKnobs,
+    /// One message in so many has its way through the stages stamped; 0: none. A prime by default, so that no rhythm of a
+    /// flow hides part of it.
+    pub stages_sample: u32,
+    /// Where counters and stage times are told as Prometheus text; absent: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// Which agents share a thread, and on which core.
@@ -317,7 +322,29 @@ fn read_config(root: &Section<'_, '_>) -> Config {
         journal: read_journal(root),
         gateway: read_gateway(root),
         feed: read_feed(root),
+        stages_sample: read_stages(root),
+        metrics_listen: read_metrics(root),
     }
+}
+
+fn read_stages(root: &Section<'_, '_>) -> u32 {
+    let section = root.section("stages");
+    let sample = section.integer("sample", 0..=1 << 20, 61) as u32;
+    section.finish();
+    sample
+}
+
+fn read_metrics(root: &Section<'_, '_>) -> Option<SocketAddr> {
+    let section = root.section("metrics");
+    let listen = section.text_or_absent("listen").and_then(|text| {
+        let address = text.parse().ok();
+        if address.is_none() {
+            section.refuse("listen", format!("{text:?}"), "an address and a port, such as 127.0.0.1:9100");
+        }
+        address
+    });
+    section.finish();
+    listen
 }
 
 fn read_tickers(root: &Section<'_, '_>, matchers: u16) -> Vec<TickerSpec> {

@@ -24,6 +24,8 @@ pub struct Setup {
     pub logins: usize,
     pub log_mebibytes: usize,
     pub stream_mebibytes: usize,
+    /// One message in so many is stamped on its way; 0: none.
+    pub sample: u32,
 }
 
 /// The program as built with this bench.
@@ -48,7 +50,8 @@ fn configuration(setup: Setup) -> String {
         .replace("placement = \"auto\"", "placement = \"shared\"")
         .replace("engine = \"auto\"", &format!("engine = \"{}\"", setup.engine))
         .replace("log_mebibytes = 512", &format!("log_mebibytes = {}", setup.log_mebibytes))
-        .replace("stream_mebibytes = 64", &format!("stream_mebibytes = {}", setup.stream_mebibytes));
+        .replace("stream_mebibytes = 64", &format!("stream_mebibytes = {}", setup.stream_mebibytes))
+        .replace("sample = 61 ", &format!("sample = {} ", setup.sample));
     for login in 0..setup.logins {
         let user = user(login);
         text += &format!("[[login]]\nuser = \"{user}\"\naccount = \"maker-one\"\npassword_hash = \"{hash}\"\n");

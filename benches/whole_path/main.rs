@@ -8,7 +8,7 @@
 //! on the way, a cold line, a hand-over too many.
 //!
 //! `cargo bench --bench whole_path` takes a few minutes, `-- --quick` half a minute; `-- --only shared` (or `tcp`,
-//! `throughput`) one part. `-- --against PROGRAM` has another build of `pitlane` take its turns too: before and after
+//! `throughput`, `stamps`) one part. `-- --against PROGRAM` has another build of `pitlane` take its turns too: before and after
 //! of a change, in one run. Needs two idle cores; on a busy machine only the ratios mean something, and not much.
 
 mod contest;
@@ -33,6 +33,8 @@ const SHARED_P50_MAX: f64 = 2.0;
 /// Over TCP against the echo: p50 and p99.
 const TCP_P50_MAX: f64 = 1.2;
 const TCP_P99_MAX: f64 = 1.5;
+/// What stamping one message in 61 may add to the p50 over shared memory, against the same with none.
+const STAMPED_P50_MAX: f64 = 1.02;
 /// Orders a second, pipelined.
 const SHARED_ORDERS_MIN: f64 = 1_000_000.0;
 const TCP_ORDERS_MIN: f64 = 300_000.0;
@@ -43,9 +45,9 @@ const ECHO_LOW_NS: u64 = 3_000;
 /// Requests in flight, all sessions together.
 const WINDOW: u64 = 512;
 /// Room in the log and in the streams that a part needs.
-const PING: Setup = Setup { engine: "io_uring", logins: 4, log_mebibytes: 512, stream_mebibytes: 64 };
-const CURVE: Setup = Setup { engine: "", logins: 64, log_mebibytes: 512, stream_mebibytes: 16 };
-const FLOOD: Setup = Setup { engine: "io_uring", logins: 4, log_mebibytes: 3_072, stream_mebibytes: 512 };
+const PING: Setup = Setup { engine: "io_uring", logins: 4, log_mebibytes: 512, stream_mebibytes: 64, sample: 61 };
+const CURVE: Setup = Setup { engine: "", logins: 64, log_mebibytes: 512, stream_mebibytes: 16, sample: 61 };
+const FLOOD: Setup = Setup { engine: "io_uring", logins: 4, log_mebibytes: 3_072, stream_mebibytes: 512, sample: 61 };
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -77,6 +79,9 @@ fn main() -> io::Result<()> {
     let wanted = |part: &str| only.is_none_or(|only| only == part);
     if wanted("shared") {
         shared_memory(effort, against)?;
+    }
+    if wanted("stamps") {
+        stamps(effort)?;
     }
     if wanted("tcp") {
         tcp(effort)?;
@@ -124,6 +129,31 @@ fn shared_memory(effort: Effort, against: Option<&str>) -> io::Result<()> {
     }
     for exchange in exchanges {
         verdict(exchange, floor, SHARED_P50_MAX, None).iter().for_each(|line| println!("{line}"));
+    }
+    Ok(())
+}
+
+/// What measuring costs: the same program with stamps and with none, and none again, which says what the method itself sees.
+fn stamps(effort: Effort) -> io::Result<()> {
+    println!("\nStamps, shared memory, one order at a time; {} slices of {} trips each", effort.pairs, effort.trips);
+    let start = |name, sample| {
+        let exchange = Exchange::start(PROGRAM, Setup { sample, ..PING })?;
+        signal::halt(exchange.id())?;
+        Ok::<_, io::Error>((name, exchange))
+    };
+    let exchanges = [start("unstamped", 0)?, start("stamped 1 in 61", 61)?, start("unstamped again", 0)?];
+    let mut venues: Vec<Venue> = exchanges.iter().map(|(name, exchange)| Venue::new(name, exchange)).collect();
+    let series = measured(|| {
+        let mut contestants: Vec<&mut dyn Contestant> = Vec::new();
+        for venue in &mut venues {
+            venue.grow(1, true)?;
+            contestants.push(venue);
+        }
+        play(&mut contestants, effort.pairs, effort.trips)
+    })?;
+    series.iter().for_each(|series| println!("{}", series.line(ORDER)));
+    for other in &series[1..] {
+        verdict(other, &series[0], STAMPED_P50_MAX, None).iter().for_each(|line| println!("{line}"));
     }
     Ok(())
 }

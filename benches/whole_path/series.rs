@@ -98,7 +98,7 @@ pub fn verdict(own: &Series, floor: &Series, p50_max: f64, p99_max: Option<f64>)
         let (p50, p99) = (own.to(floor, kind, |p| p.p50), own.to(floor, kind, |p| p.p99));
         let shown = |s: Spread| format!("{:.2} [{:.2}-{:.2}]", s.median, s.low, s.high);
         let required =
-            |s: Spread, max: f64| format!(" (required {max:.1}: {})", if s.median <= max { "met" } else { "NOT met" });
+            |s: Spread, max: f64| format!(" (required {max:.2}: {})", if s.median <= max { "met" } else { "NOT met" });
         let p50_note = if kind == ORDER { required(p50, p50_max) } else { String::new() };
         let p99_note = p99_max.filter(|_| kind == ORDER).map_or(String::new(), |max| required(p99, max));
         let name = &own.name;

@@ -89,7 +89,7 @@ pub fn main(arguments: Arguments) -> Outcome {
         let own = Pace::Scaled { mean_gap_ns: Generator::MEAN_GAP_NS, per_second: arguments.rate };
         player.play(Paced::new(flow, pace(own)), plan, Some(&mut on_second))
     } else {
-        let steps = recorded(&arguments, &config.market, clients)?;
+        let steps = recorded(&arguments.flow, &arguments.ticker, &config.market, clients)?;
         let own = Pace::scaled(&steps, arguments.rate);
         player.play(Paced::new(steps.into_iter(), pace(own)), plan, Some(&mut on_second))
     };
@@ -102,14 +102,18 @@ pub fn main(arguments: Arguments) -> Outcome {
     Ok(())
 }
 
-fn recorded(arguments: &Arguments, market: &Market, clients: usize) -> Result<Vec<FlowStep>, Failure> {
-    let path = Path::new(&arguments.flow);
+/// The steps of a recording: a directory with LOBSTER files, played on `ticker`, or a file of ITCH messages.
+///
+/// # Errors
+/// What cannot be read, or a ticker that is not listed.
+pub(super) fn recorded(flow: &str, ticker: &str, market: &Market, clients: usize) -> Result<Vec<FlowStep>, Failure> {
+    let path = Path::new(flow);
     let unreadable = |e: &dyn std::fmt::Display| Failure::Usage(format!("flow {}: {e}", path.display()));
     let (makers, takers) = (clients.div_ceil(2).max(1) as u16, (clients / 2).max(1) as u16);
     if path.is_dir() {
-        let symbol = Symbol::from_text(&arguments.ticker.to_ascii_uppercase());
-        let ticker = symbol.and_then(|s| market.ticker(s));
-        let ticker = ticker.ok_or_else(|| Failure::Usage(format!("{} is not listed", arguments.ticker)))?;
+        let symbol = Symbol::from_text(&ticker.to_ascii_uppercase());
+        let listed = symbol.and_then(|s| market.ticker(s));
+        let ticker = listed.ok_or_else(|| Failure::Usage(format!("{ticker} is not listed")))?;
         let recording = Recording::open(path).map_err(|e| unreadable(&e))?;
         let Replay { seeds, steps, .. } = Replay::new(&recording, ReplayOptions::new(ticker));
         return Ok(seeds.into_iter().chain(steps).collect());

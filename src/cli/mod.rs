@@ -7,15 +7,19 @@ pub mod admin;
 pub mod demo;
 pub mod doctor;
 pub mod inspect;
+pub mod jitter;
 pub mod load;
+pub mod measure;
 pub mod order;
 mod order_terms;
 pub mod password;
 pub mod play;
 pub mod portfolio;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod snapshot;
+pub mod top;
 pub mod tune;
 pub mod tuning;
 pub mod verify;
@@ -135,6 +139,17 @@ pub enum Command {
     Portfolio(portfolio::Arguments),
     /// Play order flow against a running exchange at a fixed rate and report latency.
     Load(load::Arguments),
+    /// Measure an exchange of its own beside the machine's floor, over rates and transports, into a directory.
+    Measure(measure::Arguments),
+    /// Show what each core does to a busy loop: how often it is kept from running, and for how long.
+    Jitter(jitter::Arguments),
+    /// Watch a running exchange: rates, times from stage to stage, lags, tickers.
+    Top(top::Arguments),
+    /// Write a page about a measurement, or about two side by side.
+    Report(report::Arguments),
+    /// The other side of a floor; `measure` starts it.
+    #[command(hide = true)]
+    Echo,
     /// Replay a journal and verify it: state digest, client streams, feed.
     Replay(replay::Arguments),
     /// Print a journal's records as text or JSON.
@@ -170,6 +185,11 @@ pub fn main() -> ExitCode {
         Command::Admin(arguments) => admin::main(arguments),
         Command::Portfolio(arguments) => portfolio::main(arguments),
         Command::Load(arguments) => load::main(arguments),
+        Command::Measure(arguments) => measure::main(arguments),
+        Command::Jitter(arguments) => jitter::main(arguments),
+        Command::Top(arguments) => top::main(arguments),
+        Command::Report(arguments) => report::main(arguments),
+        Command::Echo => measure::echo::main(),
         Command::Order(arguments) => order::main(arguments),
         Command::Watch(arguments) => watch::main(arguments),
         Command::Replay(arguments) => replay::main(arguments),

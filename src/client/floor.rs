@@ -10,7 +10,7 @@
 
 use crate::os::mapped::Mapped;
 use crate::os::unix;
-use crate::runtime::shared_ring::{self, Half, MESSAGE_MAX, RingReader, RingWriter};
+use crate::runtime::shared_ring::{self, Half, MESSAGE_MAX, Refused, RingReader, RingWriter};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -52,13 +52,25 @@ pub fn echo_if_asked() -> io::Result<bool> {
 fn echo(mut writer: RingWriter, mut reader: RingReader, more: usize, parent: &Path) {
     let mut message = [0; MESSAGE_MAX];
     let mut idle = 0u32;
+    // Bytes of an answer that waits for room: who sends many at once may not have read the last ones.
+    let mut unsent = 0;
     while !idle.is_multiple_of(POLLS_PER_LOOK) || parent.exists() {
         idle = idle.wrapping_add(1);
-        match reader.poll(&mut message) {
-            Ok(Some(length)) if writer.try_send(&message[..MESSAGE_MAX.min(length + more)]).is_ok() => idle = 1,
-            Ok(None) => wait(idle),
-            // The ring is full although every trip is waited for, or its memory is broken.
-            Ok(Some(_)) | Err(_) => return,
+        if unsent == 0 {
+            match reader.poll(&mut message) {
+                Ok(Some(length)) => unsent = MESSAGE_MAX.min(length + more),
+                Ok(None) => {
+                    wait(idle);
+                    continue;
+                }
+                // Its memory is broken.
+                Err(_) => return,
+            }
+        }
+        match writer.try_send(&message[..unsent]) {
+            Ok(()) => (idle, unsent) = (1, 0),
+            Err(Refused::Full) => wait(idle),
+            Err(Refused::Length | Refused::Violation(_)) => return,
         }
     }
 }
@@ -126,6 +138,30 @@ impl Floor {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
         }
+    }
+
+    /// Sends a message without waiting for its answer; false while the ring is full.
+    ///
+    /// # Errors
+    /// `BrokenPipe` when the ring is broken.
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> io::Result<bool> {
+        match self.writer.try_send(message) {
+            Ok(()) => Ok(true),
+            Err(Refused::Full) => Ok(false),
+            Err(Refused::Length | Refused::Violation(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Takes the next answer in, if it is there.
+    ///
+    /// # Errors
+    /// What is wrong with the ring.
+    #[inline]
+    pub fn try_receive(&mut self) -> io::Result<bool> {
+        let length = self.reader.poll(&mut self.answer).map_err(io::Error::other)?;
+        self.answer_bytes = length.unwrap_or(self.answer_bytes);
+        Ok(length.is_some())
     }
 
     /// The other process.

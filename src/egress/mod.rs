@@ -11,6 +11,7 @@ pub mod fan;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counter;
 use crate::runtime::link::{MarkReader, MarkWriter, Receiver, Sender};
+use crate::runtime::stamps::Stamper;
 use crate::types::{Number, Outcome, Published, Report, Sequenced, SessionId, Stamped, Ticket};
 use fan::Outlet;
 use std::collections::VecDeque;
@@ -44,8 +45,8 @@ pub struct EgressLinks {
 enum Outward {
     Report(Report),
     Public(Published),
-    /// All of this record has been said.
-    Delivered(Number),
+    /// All of this record has been said; whether its way is stamped.
+    Delivered(Number, bool),
 }
 
 impl Outward {
@@ -53,7 +54,7 @@ impl Outward {
         match self {
             Outward::Report(report) => report.number,
             Outward::Public(published) => published.number,
-            Outward::Delivered(number) => *number,
+            Outward::Delivered(number, _) => *number,
         }
     }
 }
@@ -68,6 +69,7 @@ struct Gate {
     delivered: MarkWriter,
     held: VecDeque<Outward>,
     held_max: usize,
+    stamps: Stamper,
 }
 
 impl Gate {
@@ -86,11 +88,13 @@ impl Gate {
 
     /// All of a record has been said.
     #[inline]
-    fn deliver(&mut self, number: Number) {
-        if self.is_open_for(number) {
-            self.delivered.set(number.0);
-        } else {
-            self.hold(Outward::Delivered(number));
+    fn deliver(&mut self, number: Number, is_stamped: bool) {
+        if !self.is_open_for(number) {
+            return self.hold(Outward::Delivered(number, is_stamped));
+        }
+        self.delivered.set(number.0);
+        if is_stamped {
+            self.stamps.stamp(number.0);
         }
     }
 
@@ -102,8 +106,11 @@ impl Gate {
                 self.gateways[usize::from(gateway)].try_push(report).is_ok()
             }
             Outward::Public(published) => self.feed.try_push(published).is_ok(),
-            Outward::Delivered(number) => {
+            Outward::Delivered(number, is_stamped) => {
                 self.delivered.set(number.0);
+                if is_stamped {
+                    self.stamps.stamp(number.0);
+                }
                 true
             }
         }
@@ -175,7 +182,7 @@ impl Egress {
         // One record says at most two things to every session (end of day) beside the bound.
         let capacity = links.held_max + 2 * usize::from(sessions) + 8;
         // Written once, so that its pages are there before the first value has to wait.
-        let mut held = VecDeque::from(vec![Outward::Delivered(Number(0)); capacity]);
+        let mut held = VecDeque::from(vec![Outward::Delivered(Number(0), false); capacity]);
         held.clear();
         let gate = Gate {
             gateways: links.gateways,
@@ -185,6 +192,7 @@ impl Egress {
             delivered: links.delivered,
             held,
             held_max: links.held_max,
+            stamps: Stamper::off(),
         };
         Egress {
             tickets: links.tickets,
@@ -196,6 +204,12 @@ impl Egress {
             sessions,
             events,
         }
+    }
+
+    /// Stamps the records whose way is stamped, when all they say has left.
+    pub fn with_stamps(mut self, stamps: Stamper) -> Egress {
+        self.gate.stamps = stamps;
+        self
     }
 
     /// One step: opens the next record, or handles one event of the open one. False when there is nothing to do.
@@ -222,7 +236,7 @@ impl Egress {
         }
         if self.sources == 0 {
             fan::closing(record, self.sessions, &mut self.gate);
-            self.gate.deliver(record.number);
+            self.gate.deliver(record.number, record.is_stamped());
             self.is_open = false;
             self.tickets.skip();
         }

@@ -13,7 +13,8 @@ use crate::os::clock::{Clock, SteadyClock};
 use crate::runtime::agent::Agent;
 use crate::runtime::link::Receiver;
 use crate::runtime::runner::StopFlag;
-use crate::types::{Report, SessionId};
+use crate::runtime::stamps::Stamper;
+use crate::types::{Report, ReportBody, SessionId};
 
 /// Reports taken in a turn.
 const REPORTS_PER_TURN: usize = 64;
@@ -39,6 +40,9 @@ pub struct Gateway<C = SteadyClock> {
     /// Sessions whose stream grew in this turn, each once.
     grown: Vec<SessionId>,
     is_grown: Box<[bool]>,
+    stamps: Stamper,
+    /// Records of stamped answers of this turn that are not with their transport yet.
+    stamped: Vec<u64>,
 }
 
 impl<C: Clock + Send> Gateway<C> {
@@ -62,7 +66,15 @@ impl<C: Clock + Send> Gateway<C> {
             empty: StopFlag::new(),
             grown: Vec::with_capacity(sessions),
             is_grown: vec![false; sessions].into_boxed_slice(),
+            stamps: Stamper::off(),
+            stamped: Vec::with_capacity(REPORTS_PER_TURN),
         }
+    }
+
+    /// Stamps the answers whose way is stamped, when they are with their transport.
+    pub fn with_stamps(mut self, stamps: Stamper) -> Self {
+        self.stamps = stamps;
+        self
     }
 
     /// Has it end all sessions when `ending` is requested, by when every answer must be in its stream or on its way here.
@@ -132,6 +144,11 @@ impl<C: Clock + Send> Gateway<C> {
         while taken < REPORTS_PER_TURN {
             let Some(report) = self.reports.peek() else { break };
             let session = report.session;
+            if let ReportBody::Answer(answer) = &report.body
+                && answer.record.is_stamped()
+            {
+                self.stamped.push(report.number.0);
+            }
             match self.core.streams.append(report) {
                 Ok(true) => {
                     self.core.counters.messages_out.add(1);
@@ -150,7 +167,16 @@ impl<C: Clock + Send> Gateway<C> {
             taken += 1;
         }
         self.send_grown();
+        if !self.stamped.is_empty() {
+            self.stamp_answers();
+        }
         taken
+    }
+
+    #[cold]
+    fn stamp_answers(&mut self) {
+        let Gateway { stamped, stamps, .. } = self;
+        stamped.drain(..).for_each(|number| stamps.stamp(number));
     }
 
     #[inline]

@@ -15,6 +15,7 @@ use crate::gateway::throttle::Throttle;
 use crate::journal::IntakeReader;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::Sender;
+use crate::runtime::stamps::{Sampler, Stamp, Stamper, tsc};
 use crate::types::{Command, CommandKind, Market, SessionId};
 use crate::wire::soup::SessionName;
 
@@ -155,6 +156,9 @@ pub struct Core {
     name: SessionName,
     places: Box<[Place]>,
     intake: IntakeReader,
+    /// Which messages' ways are stamped; the sequencer counts the same.
+    sampler: Sampler,
+    stamps: Stamper,
     /// What `asked` of a place may come to.
     asked_max: u64,
     /// Some place has asked.
@@ -198,6 +202,8 @@ impl Core {
             name: SessionName(market.session_name),
             places: market.sessions.iter().map(place).collect(),
             intake: IntakeReader::unbounded(),
+            sampler: Sampler::new(0),
+            stamps: Stamper::off(),
             asked_max: 0,
             has_asked: false,
             awaited: Vec::new(),
@@ -231,6 +237,12 @@ impl Core {
     /// `asked_max` other things, each of which becomes a refusal, and as many queries, before it is disconnected.
     pub fn with_intake(mut self, intake: IntakeReader, asked_max: u64) -> Core {
         (self.intake, self.asked_max) = (intake, asked_max);
+        self
+    }
+
+    /// Stamps some of the messages, when they are read.
+    pub fn with_stamps(mut self, sampler: Sampler, stamps: Stamper) -> Core {
+        (self.sampler, self.stamps) = (sampler, stamps);
         self
     }
 
@@ -320,6 +332,7 @@ impl Core {
     /// Sends a message of `session` on its way. Only [`Submission::Taken`] uses it up.
     #[inline]
     pub fn try_submit(&mut self, session: SessionId, message: &[u8]) -> Submission {
+        let read = if self.sampler.is_due() { tsc() } else { 0 };
         // A loss that waits goes first, or it would cancel what the session sent after coming back.
         if !self.lost.is_empty() || !self.commands.has_room(1) {
             self.counters.link_full.add(1);
@@ -338,6 +351,11 @@ impl Core {
         }
         let pushed = self.commands.try_push(command);
         assert!(pushed.is_ok(), "a link with room takes a command");
+        if command.kind.is_answered()
+            && let Some(key) = self.sampler.pass()
+        {
+            self.stamps.push(Stamp { key, message: 0, counted: read });
+        }
         self.counters.messages_in.add(1);
         Submission::Taken
     }

@@ -25,6 +25,8 @@ pub struct Endpoints {
     pub depth: PathBuf,
     /// Counters file.
     pub counters: PathBuf,
+    /// File of stage times.
+    pub stages: PathBuf,
     /// Trading session's name on the wire.
     pub session: String,
 }

@@ -12,6 +12,7 @@ pub mod derived;
 pub mod endpoints;
 pub mod fault;
 pub mod following;
+pub mod metrics;
 pub mod placement;
 pub mod promise;
 pub mod rebuild;
@@ -358,4 +359,9 @@ fn announcement(config: &Config, stages: &Stages, plan: &Plan) -> Vec<String> {
 /// Where the files of a partition lie.
 pub fn counters_path(config: &Config) -> PathBuf {
     config.directory.join("counters")
+}
+
+/// Times from stage to stage.
+pub fn stages_path(config: &Config) -> PathBuf {
+    config.directory.join("stages")
 }

@@ -8,12 +8,13 @@ use super::LaunchFault;
 use super::closing::Closing;
 use super::endpoints::Endpoints;
 use super::following::{Cause, Following, FollowingCounters, FollowingLinks};
+use super::metrics::Metrics;
 use super::placement::Plan;
 use super::rebuild::{Rebuilt, group, mark_home, rebuild};
 use super::replayed::Stores;
 use super::seams::Seams;
 use super::watched::Watched;
-use super::{counters_path, promise, status};
+use super::{counters_path, promise, stages_path, status};
 use crate::config::{Config, GatewayKnobs, Survives};
 use crate::egress::{Egress, EgressLinks, one_gateway};
 use crate::engine::book::Shard;
@@ -37,6 +38,8 @@ use crate::runtime::counters::Counters;
 use crate::runtime::link::{MarkReader, Receiver, Sender, bounded, mark};
 use crate::runtime::runner::StopFlag;
 use crate::runtime::shared_ring::SLOT_BYTES;
+use crate::runtime::spans::Spans;
+use crate::runtime::stamps::{SPANS, Stamper, stamps};
 use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, Timer};
 use crate::types::{Command, Market, Nanos, Number, Report, Sequenced, SessionId};
 use std::net::SocketAddr;
@@ -239,6 +242,12 @@ impl Stages {
         let (to_matchers, from_sequencer): (Vec<_>, Vec<_>) = links.to_matchers.into_iter().unzip();
         let (events_in, events_out): (Vec<_>, Vec<_>) = (0..matchers).map(|_| bounded(rooms.events)).unzip();
 
+        // Stamps on some messages' way; a cold agent makes times of them, for whoever maps the file.
+        let stages_path = stages_path(config);
+        let spans = Spans::create(&stages_path, &SPANS)
+            .map_err(LaunchFault::system("creating the file of stage times", stages_path.display()))?;
+        let (stampers, ways) = stamps(config.stages_sample, matchers, spans, &mut counters);
+
         // The shadow and what ties it to the others, where snapshots are wanted.
         let cause = Cause::default();
         let (relayed_in, relayed_out) = bounded::<Command>(rooms.cold);
@@ -269,9 +278,11 @@ impl Stages {
         };
         let core = Core::new(market, streams, command_in, attempts_in, rate, &mut counters)
             .with_intake(intake, limits.asked_max(market.sessions.len()))
-            .with_grace(awaited, u64::from(config.gateway.grace_ms) * 1_000_000);
+            .with_grace(awaited, u64::from(config.gateway.grace_ms) * 1_000_000)
+            .with_stamps(stampers.sampler, stampers.read);
         let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady())
-            .with_ending(ending.clone(), empty.clone());
+            .with_ending(ending.clone(), empty.clone())
+            .with_stamps(stampers.written);
         let (network, orders, network_line) = seams.network(&config.gateway)?;
         gateway.add(Box::new(Tcp::new(network, tcp_options(&config.gateway))));
         let shared_path = config.gateway.shared_memory.then(|| config.directory.join("orders.sock"));
@@ -315,7 +326,8 @@ impl Stages {
             calendar: config.calendar.clone(),
         };
         let sequencer_counters = SequencerCounters::new(&mut counters);
-        let sequencer = Sequencer::new(oms, writer, seams.time(), last, market, sequencer_links, sequencer_counters);
+        let sequencer = Sequencer::new(oms, writer, seams.time(), last, market, sequencer_links, sequencer_counters)
+            .with_stamps(stampers.sampler, stampers.sequenced, stampers.journalled);
         let noted = Arc::clone(&ends);
         hot.push(Box::new(Watched::new(sequencer, move |sequencer: &Sequencer<S::Time>| {
             let (digest, end) = (sequencer.oms().digest(), sequencer.end());
@@ -323,10 +335,13 @@ impl Stages {
         })));
 
         // Matching.
+        let mut matched = stampers.matched.into_iter();
         let ends_of_shards = shards.into_iter().zip(from_sequencer).zip(events_in).zip(summaries_in);
         for (index, (((shard, commands), events), summaries)) in ends_of_shards.enumerate() {
             let executed = counters.add(&format!("matcher.{index}.executed"));
-            let matcher = Matcher::new(index, shard, commands, events, executed).with_summaries(summaries);
+            let matcher = Matcher::new(index, shard, commands, events, executed)
+                .with_summaries(summaries)
+                .with_stamps(matched.next().unwrap_or(Stamper::off()));
             let noted = Arc::clone(&ends);
             hot.push(Box::new(Watched::new(matcher, move |matcher: &Matcher| {
                 let digest = Shard::digest(matcher.shard());
@@ -346,7 +361,8 @@ impl Stages {
             held_max: rooms.held,
         };
         let events = counters.add("egress.events");
-        hot.push(Box::new(Egress::new(egress_links, one_gateway(market.sessions.len()), events)));
+        let egress = Egress::new(egress_links, one_gateway(market.sessions.len()), events);
+        hot.push(Box::new(egress.with_stamps(stampers.committed)));
 
         // The feed.
         let options = FeedOptions {
@@ -390,6 +406,7 @@ impl Stages {
             rerequest,
             depth: depth_path,
             counters: counters_path(config),
+            stages: stages_path,
             session: String::from_utf8_lossy(&market.session_name).into_owned(),
         };
         let source = status::Status::new(
@@ -408,8 +425,12 @@ impl Stages {
         let operator = Operator::open(&operator_path, market, operator_links, source, seams.steady(), stop.clone())
             .map_err(LaunchFault::system("listening on", operator_path.display()))?
             .relaying(relayed_out);
-        let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator)];
+        let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator), Box::new(ways)];
         cold.extend(lag.map(|lag| Box::new(lag) as Box<dyn Agent>));
+        if let Some(listen) = config.metrics_listen {
+            let files = (endpoints.counters.clone(), endpoints.stages.clone());
+            cold.push(Box::new(Metrics::open(listen, files.0, files.1, seams.steady())?));
+        }
 
         let huge_bytes = seams.settle();
         Ok(Stages {

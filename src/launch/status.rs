@@ -138,6 +138,7 @@ impl StatusSource for Status {
         json!({
             "session": self.endpoints.session,
             "seconds": self.started.elapsed().as_secs(),
+            "appended": self.links.appended.value(),
             "committed": self.links.committed.value(),
             "synced": self.links.synced.as_ref().map(MarkReader::value),
             "delivered": self.links.delivered.value(),

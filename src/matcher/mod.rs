@@ -11,6 +11,7 @@ use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counter;
 use crate::runtime::link::{Receiver, Sender};
 use crate::runtime::prefetch::fetch;
+use crate::runtime::stamps::Stamper;
 use crate::types::{CommandKind, Event, Number, Sequenced, Stamped, TickerId};
 
 /// Records taken in one turn at most, so that agents sharing the thread wait a bounded time.
@@ -41,6 +42,7 @@ pub struct Matcher {
     /// The record that has more to say, if any.
     unfinished: Option<Number>,
     executed: Counter,
+    stamps: Stamper,
     summaries: Option<Sender<Summary>>,
 }
 
@@ -65,6 +67,7 @@ impl Matcher {
             out: Events::new(),
             unfinished: None,
             executed,
+            stamps: Stamper::off(),
             summaries: None,
         }
     }
@@ -82,6 +85,12 @@ impl Matcher {
         if let Some(summaries) = &mut self.summaries {
             let _missed = summaries.try_push(Summary { number, summary: self.shard.summary() });
         }
+    }
+
+    /// Stamps the records whose way is stamped, when they are executed.
+    pub fn with_stamps(mut self, stamps: Stamper) -> Matcher {
+        self.stamps = stamps;
+        self
     }
 
     /// The shard, to compare with another after the run.
@@ -134,8 +143,12 @@ impl Agent for Matcher {
                     let done = (record.number, self.shard.execute(record, &mut self.out));
                     // Of a line that was just read.
                     let tells_digest = record.command.kind == CommandKind::StateDigest;
+                    let is_stamped = record.is_stamped();
                     self.commands.skip();
                     self.executed.add(1);
+                    if is_stamped {
+                        self.stamps.stamp(done.0.0);
+                    }
                     if tells_digest {
                         self.tell_summary(done.0);
                     }

@@ -5,6 +5,7 @@
 //! runs or sessions are merged by adding counts; percentiles are never averaged.
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 
@@ -40,6 +41,12 @@ impl Latencies {
         self.histogram.saturating_record(ns);
     }
 
+    /// Counts the same latency so many times.
+    pub fn record_many(&mut self, ns: u64, count: u64) {
+        self.above_max += if ns > LATENCY_NS_MAX { count } else { 0 };
+        self.histogram.saturating_record_n(ns, count);
+    }
+
     /// Adds the counts of another.
     pub fn merge(&mut self, other: &Latencies) {
         self.histogram.add(&other.histogram).expect("all histograms have the same bounds");
@@ -60,6 +67,26 @@ impl Latencies {
     /// Latencies above [`LATENCY_NS_MAX`], counted as that.
     pub fn above_max(&self) -> u64 {
         self.above_max
+    }
+
+    /// The counts themselves, for who writes or draws them.
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
+    }
+
+    /// From counts that somebody else recorded; `None` when they do not fit: values beyond [`LATENCY_NS_MAX`].
+    pub fn from_histogram(counts: &Histogram<u64>) -> Option<Latencies> {
+        let mut latencies = Latencies::new();
+        if counts.max() > LATENCY_NS_MAX {
+            return None;
+        }
+        latencies.histogram.add(counts).ok()?;
+        Some(latencies)
+    }
+
+    /// The latency beyond which lies one in `beyond`, such as 100,000 for p99.999.
+    pub fn beyond(&self, beyond: f64) -> u64 {
+        self.histogram.value_at_quantile(1.0 - 1.0 / beyond)
     }
 
     /// The figures worth showing.
@@ -98,7 +125,7 @@ impl Latencies {
 }
 
 /// Percentiles in ns; all 0 when nothing was counted. Each is the highest value its bin stands for, at most 0.1 % above.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Percentiles {
     /// Latencies counted.
     pub count: u64,

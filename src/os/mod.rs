@@ -1,6 +1,7 @@
 //! System calls and mapped memory. The unsafe code lives here, each file around one kind of call.
 pub mod affinity;
 pub mod clock;
+pub mod counts;
 pub mod crc;
 pub mod ethtool;
 pub mod file_ring;

@@ -6,6 +6,8 @@ pub mod idle;
 pub mod link;
 pub mod runner;
 pub mod shared_ring;
+pub mod spans;
+pub mod stamps;
 
 // For stages, which reach the system only through here.
 pub use crate::os::prefetch;

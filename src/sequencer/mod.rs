@@ -27,6 +27,7 @@ use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::{MarkWriter, Receiver, Sender};
 use crate::runtime::prefetch::fetch;
 use crate::runtime::runner::StopFlag;
+use crate::runtime::stamps::{Sampler, Stamp, Stamper, tsc};
 use crate::types::{
     AccountId, Command, CommandKind, Market, Nanos, Number, Outcome, Reject, Sequenced, SessionId, TickerId, Ticket,
     Verdict,
@@ -131,6 +132,10 @@ pub struct Sequencer<T> {
     bands_moved: bool,
     links: SequencerLinks,
     counters: SequencerCounters,
+    /// Which messages of the gateway are stamped, and the one at hand if it is one.
+    sampler: Sampler,
+    stamped: Option<u64>,
+    stamps: [Stamper; 2],
 }
 
 impl<T: TimeSource> Sequencer<T> {
@@ -161,7 +166,16 @@ impl<T: TimeSource> Sequencer<T> {
             bands_moved: false,
             links,
             counters,
+            sampler: Sampler::new(0),
+            stamped: None,
+            stamps: [Stamper::off(), Stamper::off()],
         }
+    }
+
+    /// Stamps the records of some of the first input's commands, before and after they are in the log.
+    pub fn with_stamps(mut self, sampler: Sampler, sequenced: Stamper, journalled: Stamper) -> Self {
+        (self.sampler, self.stamps) = (sampler, [sequenced, journalled]);
+        self
     }
 
     fn apply_outcomes(&mut self) -> usize {
@@ -194,6 +208,9 @@ impl<T: TimeSource> Sequencer<T> {
             let Some(mut command) = self.links.inputs[input].pop() else { return taken };
             if intake != Intake::All {
                 self.shed(&mut command);
+            }
+            if input == 0 && command.kind.is_answered() {
+                self.stamped = self.sampler.pass();
             }
             self.decide(command);
         }
@@ -263,7 +280,10 @@ impl<T: TimeSource> Sequencer<T> {
     fn decide(&mut self, mut command: Command) {
         let time = self.time.now().max(Nanos(self.last_time.0 + 1));
         match self.oms.decide(&mut command, time) {
-            Decision::Ignore(_) => self.counters.ignored.add(1),
+            Decision::Ignore(_) => {
+                self.stamped = None;
+                self.counters.ignored.add(1);
+            }
             Decision::Record(verdict) => self.record(command, verdict, time),
         }
     }
@@ -271,10 +291,19 @@ impl<T: TimeSource> Sequencer<T> {
     fn record(&mut self, command: Command, verdict: Verdict, time: Nanos) {
         self.number = self.number.next();
         self.last_time = time;
-        let record = Sequenced { number: self.number, time, verdict, command };
+        let mut record = Sequenced { number: self.number, time, verdict, command };
+        let stamped = self.stamped.take();
+        if let Some(message) = stamped {
+            self.stamps[0].push(Stamp { key: self.number.0, message, counted: tsc() });
+        }
         let appended = self.log.append(&record);
         assert!(appended.is_ok(), "room in the log was seen before the command was taken");
         self.links.appended.set(self.number.0);
+        if stamped.is_some() {
+            self.stamps[1].stamp(self.number.0);
+            // Behind the append: the journal knows nothing of it.
+            record.verdict.reserved = 1;
+        }
         let sources = self.route(&record);
         self.oms.apply(&record);
         let pushed = self.links.tickets.try_push(Ticket { record, sources });

@@ -58,6 +58,12 @@ pub enum CommandKind {
 }
 
 impl CommandKind {
+    /// Whether its answer is a report of the request itself, with the record in it; that of a cancel is an order's.
+    #[inline]
+    pub const fn is_answered(self) -> bool {
+        self.consumes_user_ref() || matches!(self, CommandKind::AccountQuery)
+    }
+
     /// Whether a client sent it and its `user_ref` is consumed.
     pub const fn consumes_user_ref(self) -> bool {
         match self {
@@ -333,7 +339,8 @@ pub struct Verdict {
     pub next_user_ref: UserRef,
     /// The first check that failed, or none.
     pub reject: Reject,
-    /// Zero.
+    /// Zero in the journal. 1 in the copies on their way through the stages whose way is stamped: see
+    /// [`Sequenced::is_stamped`].
     pub reserved: u16,
 }
 
@@ -366,6 +373,14 @@ pub struct Sequenced {
     pub verdict: Verdict,
     /// The request.
     pub command: Command,
+}
+
+impl Sequenced {
+    /// Whether stages stamp this record on its way. Means nothing to what is decided, matched or said.
+    #[inline]
+    pub const fn is_stamped(&self) -> bool {
+        self.verdict.reserved != 0
+    }
 }
 
 const _: () = assert!(size_of::<Sequenced>() == 128, "two cache lines");

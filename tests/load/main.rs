@@ -27,7 +27,7 @@ fn player(venue: &Venue, sessions: usize, options: PlayerOptions) -> Player {
 }
 
 fn small(in_flight_max: usize) -> PlayerOptions {
-    PlayerOptions { orders_max: 1_000, in_flight_max }
+    PlayerOptions { orders_max: 1_000, in_flight_max, samples_max: 0 }
 }
 
 fn step(session: u16, action: FlowAction) -> FlowStep {
@@ -185,7 +185,7 @@ fn rejects_are_counted_by_their_code() {
 #[test]
 fn what_cannot_be_sent_is_counted() {
     let venue = Venue::start(Manners::default());
-    let mut player = player(&venue, 1, PlayerOptions { orders_max: 1, in_flight_max: 8 });
+    let mut player = player(&venue, 1, PlayerOptions { orders_max: 1, in_flight_max: 8, samples_max: 0 });
     let flow = [
         step(0, FlowAction::Cancel { key: 9 }),
         step(0, FlowAction::rest(1, Side::Buy, Quantity(5), Price(1_000))),
@@ -223,6 +223,36 @@ fn round_trips_are_made_one_at_a_time() {
     assert_eq!(player.ping(0, &too_much, 0, 1).unwrap_err().to_string(), "session 0: order rejected with code 0x0013");
     assert_eq!(player.ping(7, &order, 0, 1).unwrap_err().to_string(), "there is no session 7");
     venue.stop();
+}
+
+/// A closed loop would see one slow answer: it sends nothing while it waits. Each request that was due meanwhile counts.
+#[test]
+fn a_planted_stall_of_10_ms_is_seen_in_full_whatever_the_window() {
+    const RATE: u64 = 20_000;
+    const STALL_MS: u64 = 10;
+    const REQUESTS: usize = 1_000;
+    for window in [2, 1_024] {
+        let stalls_at = Some((300, std::time::Duration::from_millis(STALL_MS)));
+        let venue = Venue::start(Manners { stalls_at, ..Manners::default() });
+        let mut player = player(&venue, 1, PlayerOptions { orders_max: 10_000, samples_max: 10_000, ..small(window) });
+        let rest = |key| step(0, FlowAction::rest(key, Side::Buy, Quantity(1), Price(1_000)));
+        let flow = Paced::new((0..REQUESTS as u64).map(rest), Pace::Even { per_second: RATE });
+        let report = player.play(flow, plan(Plan::SCHEDULED), None);
+        let measured = &report.measured[0];
+        assert_eq!((measured.samples.kept().len(), measured.samples.beyond()), (REQUESTS, 0));
+        // The answer to the request at the stall's beginning comes at its end; whoever was due in the first half of
+        // it waits for half of it at least, whatever else delays the machine.
+        let at_least = |ms: u64| measured.samples.kept().iter().filter(|s| s.intended_ns() >= ms * 1_000_000).count();
+        let due_in_half = (RATE * STALL_MS / 2 / 1_000) as usize;
+        assert!(at_least(STALL_MS) >= 1 && at_least(STALL_MS / 2) >= due_in_half, "{report}");
+        assert!(measured.intended.percentiles().max >= STALL_MS * 1_000_000, "{report}");
+        let lateness = report.total().lateness;
+        assert_eq!(lateness.sends, REQUESTS as u64);
+        if window == 2 {
+            assert!(lateness.held as usize >= due_in_half, "the venue is to blame for what it held back: {report}");
+        }
+        venue.stop();
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Quantities above this are rejected.
 pub const QUANTITY_MAX: u32 = 900_000;
@@ -26,6 +27,8 @@ pub struct Manners {
     pub cancels_swallowed: bool,
     /// It hangs up after so many requests of a session.
     pub hangs_up_after: Option<usize>,
+    /// It does nothing at all for so long before it answers this request of a session.
+    pub stalls_at: Option<(usize, Duration)>,
 }
 
 pub struct Venue {
@@ -126,6 +129,11 @@ fn turn(connections: &mut [Connection], index: usize, state: &mut State, manners
     connection.received.drain(..taken);
     for request in requests {
         connections[index].requests += 1;
+        if let Some((at, pause)) = manners.stalls_at
+            && connections[index].requests == at
+        {
+            std::thread::sleep(pause);
+        }
         if manners.hangs_up_after.is_some_and(|most| connections[index].requests > most) {
             connections[index].is_open = false;
             let _ = connections[index].stream.shutdown(std::net::Shutdown::Both);

@@ -82,7 +82,7 @@ pub fn main(arguments: Arguments) -> Outcome {
     let sessions = log_in(&config, &exchange.endpoints, &arguments.password, Spread::Both, 1, true)?;
     let clients = sessions.len();
     println!("{clients} clients logged in, over TCP and shared memory in turn; one feed subscriber");
-    let options = PlayerOptions { orders_max: 1 << 17, in_flight_max: 1_024 };
+    let options = PlayerOptions { orders_max: 1 << 17, ..PlayerOptions::default() };
     let mut player = Player::new(sessions, symbols(&config), options);
     player.synchronize(5_000_000_000).map_err(|fault| Failure::Fault(fault.to_string()))?;
 

@@ -10,6 +10,7 @@ pub mod generator;
 pub mod itch;
 mod ladder;
 pub mod lobster;
+pub mod ping;
 pub mod random;
 
 use crate::types::{Display, Price, Quantity, Side, SideCode, TickerId, TimeInForce};
@@ -190,7 +191,7 @@ impl<I: Iterator<Item = FlowStep>> Paced<I> {
 }
 
 /// Ns from the start to step `index` (from 0) at an even rate. 128 bits inside: no rounding adds up, none overflows.
-const fn even_at(index: u64, per_second: u64) -> u64 {
+pub(super) const fn even_at(index: u64, per_second: u64) -> u64 {
     let rate = if per_second == 0 { 1 } else { per_second };
     (index as u128 * 1_000_000_000 / rate as u128) as u64
 }

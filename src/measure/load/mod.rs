@@ -14,6 +14,7 @@
 mod map;
 mod orders;
 pub mod report;
+pub mod schedule;
 mod seat;
 mod waiting;
 
@@ -48,12 +49,14 @@ pub struct PlayerOptions {
     pub orders_max: usize,
     /// Requests of a session without an answer. The session's own `unanswered_max` must be 0 (keep none) or above.
     pub in_flight_max: usize,
+    /// Measured requests of each transport that are kept one by one, 24 bytes each; 0 keeps only histograms.
+    pub samples_max: usize,
 }
 
 impl Default for PlayerOptions {
-    /// 65,536 orders, 1,024 requests.
+    /// 65,536 orders, 1,024 requests, no samples.
     fn default() -> Self {
-        PlayerOptions { orders_max: 65_536, in_flight_max: 1_024 }
+        PlayerOptions { orders_max: 65_536, in_flight_max: 1_024, samples_max: 0 }
     }
 }
 
@@ -78,14 +81,21 @@ pub struct Plan {
     pub unmeasured_ns: u64,
     /// The run ends before the first step that would be sent later than this.
     pub duration_ns: u64,
+    /// A player behind its schedule gives up so long after the end of the plan, with steps unsent.
+    pub overtime_ns: u64,
     /// How long the last answers may take.
     pub drain_ns: u64,
 }
 
 impl Plan {
     /// All steps at their times, all measured; 5 s for the last answers.
-    pub const SCHEDULED: Plan =
-        Plan { pacing: Pacing::Scheduled, unmeasured_ns: 0, duration_ns: u64::MAX, drain_ns: 5_000_000_000 };
+    pub const SCHEDULED: Plan = Plan {
+        pacing: Pacing::Scheduled,
+        unmeasured_ns: 0,
+        duration_ns: u64::MAX,
+        overtime_ns: u64::MAX,
+        drain_ns: 5_000_000_000,
+    };
     /// All steps as fast as the windows allow.
     pub const FLOOD: Plan = Plan { pacing: Pacing::Flood, ..Plan::SCHEDULED };
     /// All steps one after the other.
@@ -124,6 +134,8 @@ pub struct Player {
     orders: Orders,
     symbols: Vec<Symbol>,
     measured: Vec<Measured>,
+    /// Steps due before this were held back by the venue.
+    held_until_ns: u64,
 }
 
 impl Player {
@@ -141,7 +153,8 @@ impl Player {
             Seat::new(session, index as u16, measured, options.in_flight_max)
         };
         let seats = sessions.into_iter().enumerate().map(seat).collect();
-        Player { seats, orders, symbols, measured: transports.into_iter().map(Measured::new).collect() }
+        let measured = transports.into_iter().map(|t| Measured::new(t, options.samples_max)).collect();
+        Player { seats, orders, symbols, measured, held_until_ns: 0 }
     }
 
     /// Before the first run: takes in whatever the venue has to say of before, and the number each session's next
@@ -182,6 +195,7 @@ impl Player {
         mut on_second: Option<&mut dyn FnMut(&Progress)>,
     ) -> LoadReport {
         self.measured.iter_mut().for_each(Measured::clear);
+        self.held_until_ns = 0;
         let start = monotonic_ns() + LEAD_NS;
         for seat in &mut self.seats {
             (seat.counts, seat.heard_ns, seat.answered_ns) = (SessionCounts::default(), start, start);
@@ -301,6 +315,15 @@ impl Player {
             seat.counts.stalls_window += u64::from(was_full);
             seat.counts.stalls_transport += u64::from(!was_full);
         }
+        if sent == Step::Sent && was_held {
+            self.held_until_ns = now;
+        }
+        if sent == Step::Sent
+            && measured
+            && let Some(due) = due
+        {
+            seat.counts.lateness.note(now.saturating_sub(due), due < self.held_until_ns);
+        }
         sent
     }
 
@@ -351,6 +374,7 @@ impl Player {
     fn report(&self, start: u64, last_send: u64) -> LoadReport {
         let elapsed_ns = self.seats.iter().map(|seat| seat.answered_ns).max().unwrap_or(start).saturating_sub(start);
         LoadReport {
+            start_ns: start,
             elapsed_ns,
             sending_ns: last_send.saturating_sub(start),
             sessions: self.seats.iter().map(|seat| seat.counts).collect(),
@@ -372,7 +396,10 @@ fn is_due(step: &FlowStep, plan: &Plan, start: u64, now: u64) -> bool {
 #[inline]
 fn is_over(step: &FlowStep, plan: &Plan, start: u64, now: u64) -> bool {
     match plan.pacing {
-        Pacing::Scheduled => step.at_ns > plan.duration_ns,
+        Pacing::Scheduled => {
+            let behind_ns = now.saturating_sub(start).saturating_sub(plan.duration_ns);
+            step.at_ns > plan.duration_ns || behind_ns > plan.overtime_ns
+        }
         Pacing::Flood | Pacing::InTurn => now.saturating_sub(start) > plan.duration_ns,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::latency::{Latencies, Percentiles, time};
 use super::super::table::Table;
+use super::schedule::{Lateness, Samples};
 use crate::client::orders::Fault;
 use crate::types::Reject;
 use std::fmt;
@@ -109,6 +110,8 @@ pub struct SessionCounts {
     pub stalls_window: u64,
     /// Steps that had to wait: the transport was full.
     pub stalls_transport: u64,
+    /// Whether sends were made in time.
+    pub lateness: Lateness,
     /// Why the connection was lost, if it was.
     pub fault: Option<Fault>,
 }
@@ -145,6 +148,7 @@ impl SessionCounts {
         self.steps_disconnected += other.steps_disconnected;
         self.stalls_window += other.stalls_window;
         self.stalls_transport += other.stalls_transport;
+        self.lateness.add(&other.lateness);
         self.fault = self.fault.or(other.fault);
     }
 
@@ -162,6 +166,7 @@ impl SessionCounts {
             "steps_gone": self.steps_gone, "steps_no_room": self.steps_no_room,
             "steps_disconnected": self.steps_disconnected,
             "stalls_window": self.stalls_window, "stalls_transport": self.stalls_transport,
+            "late": self.lateness.late, "late_held": self.lateness.held, "late_ns_max": self.lateness.worst_ns,
             "fault": self.fault.map(|fault| fault.to_string()),
         })
     }
@@ -178,22 +183,27 @@ pub struct Measured {
     pub service: Latencies,
     /// From the intended time of sending to the sending: the player's own lateness, contained in `intended`.
     pub slip: Latencies,
+    /// Each of them, where they are kept.
+    pub samples: Samples,
 }
 
 impl Measured {
-    pub(super) fn new(transport: Transport) -> Measured {
+    pub(super) fn new(transport: Transport, samples_max: usize) -> Measured {
         let (intended, service, slip) = (Latencies::new(), Latencies::new(), Latencies::new());
-        Measured { transport, intended, service, slip }
+        Measured { transport, intended, service, slip, samples: Samples::new(samples_max) }
     }
 
     pub(super) fn clear(&mut self) {
         [&mut self.intended, &mut self.service, &mut self.slip].into_iter().for_each(Latencies::clear);
+        self.samples.clear();
     }
 }
 
 /// The whole of a run.
 #[derive(Clone, Debug)]
 pub struct LoadReport {
+    /// The first intended send, in the host's steady time.
+    pub start_ns: u64,
     /// From the first intended send to the last answer.
     pub elapsed_ns: u64,
     /// From the first intended send to the last send.
@@ -276,6 +286,17 @@ impl fmt::Display for LoadReport {
             (total.stalls_transport, "steps held back: the transport was full"),
         ];
         odd.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, text)| writeln!(f, "{count} {text}"))?;
+        let Lateness { sends, late, held, worst_ns } = total.lateness;
+        if late + held > 0 {
+            let worst = time(worst_ns);
+            writeln!(
+                f,
+                "{late} of {sends} sends late by the player's own fault (at worst {worst}), {held} by the venue's"
+            )?;
+        }
+        if sends > 0 && !total.lateness.is_valid() {
+            writeln!(f, "INVALID: the player did not keep its schedule; what follows says more about its core")?;
+        }
         for (index, counts) in self.sessions.iter().enumerate() {
             if let Some(fault) = counts.fault {
                 writeln!(f, "session {index} lost its connection: {fault}")?;

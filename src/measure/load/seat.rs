@@ -5,6 +5,7 @@
 
 use super::orders::{Order, Orders};
 use super::report::{Measured, SessionCounts};
+use super::schedule::Sample;
 use super::waiting::{Asked, Request, Waiting};
 use crate::client::orders::{Incoming, NewOrder, OrderSession, Refusal, Replacement};
 use crate::measure::flow::FlowAction;
@@ -351,6 +352,7 @@ fn record(request: &Request, now: u64, measured: &mut Measured) {
         measured.intended.record(now.saturating_sub(request.due_ns));
         measured.service.record(now.saturating_sub(request.sent_ns));
         measured.slip.record(request.sent_ns.saturating_sub(request.due_ns));
+        measured.samples.push(Sample { due_ns: request.due_ns, sent_ns: request.sent_ns, answered_ns: now });
     }
 }
 

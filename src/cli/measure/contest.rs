@@ -1,0 +1,280 @@
+//! One case: the exchange and its floor at one rate over one transport, in slices that alternate.
+//!
+//! Both spin on the same core, so only the one whose slice is on may run; the other is halted. Slices take turns,
+//! forwards and backwards alternately, so that a neighbour's noise and the host's drift hit both alike.
+
+use super::echo::TcpEcho;
+use super::venue::Venue;
+use crate::cli::Failure;
+use crate::cli::load::recorded;
+use crate::cli::play::{generated, symbols};
+use crate::measure::floor::{self, FloorPlan, FloorReport, RingLane, TcpLane};
+use crate::measure::flow::ping::Ping;
+use crate::measure::flow::{FlowStep, Pace, Paced};
+use crate::measure::latency::Latencies;
+use crate::measure::load::schedule::Sample;
+use crate::measure::load::{LoadReport, Pacing, Plan, Player, PlayerOptions, SessionCounts, Transport};
+use crate::measure::result::histograms::HistogramLog;
+use crate::measure::result::{Case, Setting, Slice, StageFigures};
+use crate::os::clock::monotonic_ns;
+use crate::os::signal;
+use crate::runtime::spans::SpanCounts;
+use crate::types::TickerId;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// How long a player behind its schedule goes on after the end of a slice.
+const OVERTIME_NS: u64 = 1_000_000_000;
+/// How long the last answers of a slice may take.
+const DRAIN_NS: u64 = 10_000_000_000;
+
+/// The exchange's cold thread has told the last stamps when nothing came for so many looks; and the most that are taken.
+const QUIET_LOOKS: u32 = 5;
+const LOOKS_MAX: u32 = 60;
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// What is played.
+pub type Flow = Box<dyn Iterator<Item = FlowStep> + Send>;
+
+/// The flow of this name for an exchange: `ping`, `generated`, or the path of a recording.
+///
+/// # Errors
+/// A recording that cannot be read, or one that does not fit the tickers.
+pub fn flow(name: &str, venue: &Venue, sessions: usize) -> Result<Flow, Failure> {
+    let config = venue.config();
+    match name {
+        "ping" => Ok(Box::new(Ping::new(TickerId(0), &config.market.tickers[0], sessions as u16))),
+        "generated" => Ok(Box::new(generated(config, 1, sessions)?)),
+        path => {
+            Ok(Box::new(recorded(path, &config.market.tickers[0].symbol.text(), &config.market, sessions)?.into_iter()))
+        }
+    }
+}
+
+/// The floor of one transport.
+pub enum FloorOf {
+    /// Bare rings.
+    Ring(Box<RingLane>),
+    /// An echo, and a connection for each session.
+    Tcp(TcpEcho, Vec<TcpLane>),
+}
+
+impl FloorOf {
+    fn process(&self) -> u32 {
+        match self {
+            FloorOf::Ring(lane) => lane.echo_id(),
+            FloorOf::Tcp(echo, _) => echo.id(),
+        }
+    }
+
+    fn play(&mut self, plan: FloorPlan, report: &mut FloorReport) -> io::Result<()> {
+        match self {
+            FloorOf::Ring(lane) => floor::play(std::slice::from_mut(&mut **lane), plan, report),
+            FloorOf::Tcp(_, lanes) => floor::play(lanes, plan, report),
+        }
+    }
+}
+
+/// What all cases of a run share.
+pub struct Terms<'a> {
+    /// As it will be written down.
+    pub setting: &'a Setting,
+    /// Requests of a session without an answer, at most.
+    pub window: usize,
+    /// The log's begin, in steady time.
+    pub begin_ns: u64,
+}
+
+/// One case on its way.
+pub struct Contest<'a> {
+    terms: &'a Terms<'a>,
+    rate: u64,
+    player: Player,
+    flow: Flow,
+    floor_report: FloorReport,
+    total: SessionCounts,
+    sending_ns: u64,
+    own: [Latencies; 2],
+    floor: Latencies,
+    slices: Vec<Slice>,
+    stages_before: Vec<SpanCounts>,
+}
+
+impl<'a> Contest<'a> {
+    /// Logs in. The exchange runs.
+    ///
+    /// # Errors
+    /// What a session says.
+    pub fn new(
+        terms: &'a Terms<'a>,
+        rate: u64,
+        transport: Transport,
+        venue: &Venue,
+        flow: Flow,
+    ) -> Result<Contest<'a>, Failure> {
+        let fault = |e: &dyn std::fmt::Display| Failure::Fault(format!("logging in to the exchange: {e}"));
+        let sessions = venue.log_in(transport).map_err(|e| fault(&e))?;
+        let samples_max = samples_max(rate, terms.setting);
+        let options = PlayerOptions { in_flight_max: terms.window, samples_max, ..PlayerOptions::default() };
+        let mut player = Player::new(sessions, symbols(venue.config()), options);
+        player.synchronize(DRAIN_NS).map_err(|e| fault(&e))?;
+        Ok(Contest {
+            terms,
+            rate,
+            player,
+            flow,
+            floor_report: FloorReport::new(samples_max),
+            total: SessionCounts::default(),
+            sending_ns: 0,
+            own: [Latencies::new(), Latencies::new()],
+            floor: Latencies::new(),
+            slices: Vec::new(),
+            stages_before: venue.stages(),
+        })
+    }
+
+    /// All slices; both are halted before and after. Ends early when the exchange dies. Gives the case.
+    ///
+    /// # Errors
+    /// A floor that broke, or a log that cannot be written.
+    pub fn run<W: Write>(
+        mut self,
+        transport: Transport,
+        venue: &mut Venue,
+        beside: &mut FloorOf,
+        log: &mut HistogramLog<'_, W>,
+    ) -> io::Result<Case> {
+        let name = format!("{}-{}", if transport == Transport::Tcp { "tcp" } else { "shared" }, self.rate);
+        let mut faults = Vec::new();
+        for slice in 0..self.terms.setting.slices {
+            let mut report = None;
+            for turn in 0..2 {
+                if (slice + turn) % 2 == 0 {
+                    self.play_floor(beside)?;
+                } else if let Some(ended) = venue.ended() {
+                    faults.push(format!("the exchange died: {ended}"));
+                } else {
+                    report = Some(self.play_own(venue)?);
+                }
+            }
+            let Some(report) = report else { break };
+            self.note(&name, &report, log)?;
+            if let Some(fault) = report.total().fault {
+                let ended = venue.ended().map_or_else(String::new, |ended| format!(" (the exchange: {ended})"));
+                faults.push(format!("a session was lost in slice {}: {fault}{ended}", slice + 1));
+                break;
+            }
+        }
+        let stages = self.stages(venue);
+        Ok(self.case(name, transport, stages, &faults))
+    }
+
+    fn play_floor(&mut self, beside: &mut FloorOf) -> io::Result<()> {
+        let setting = self.terms.setting;
+        let plan = FloorPlan {
+            per_second: self.rate,
+            burst: setting.burst,
+            unmeasured_ns: setting.unmeasured_ns,
+            duration_ns: setting.unmeasured_ns + setting.slice_ns,
+            in_flight_max: self.terms.window,
+        };
+        signal::resume(beside.process())?;
+        let played = beside.play(plan, &mut self.floor_report);
+        signal::halt(beside.process())?;
+        played.map_err(|e| io::Error::new(e.kind(), format!("the floor: {e}")))
+    }
+
+    fn play_own(&mut self, venue: &Venue) -> io::Result<LoadReport> {
+        let setting = self.terms.setting;
+        let plan = Plan {
+            pacing: Pacing::Scheduled,
+            unmeasured_ns: setting.unmeasured_ns,
+            duration_ns: setting.unmeasured_ns + setting.slice_ns,
+            overtime_ns: OVERTIME_NS,
+            drain_ns: DRAIN_NS,
+        };
+        let pace = match setting.burst {
+            0 | 1 => Pace::Even { per_second: self.rate },
+            size => Pace::Bursts { size, per_second: self.rate },
+        };
+        signal::resume(venue.id())?;
+        let report = self.player.play(Paced::new(&mut self.flow, pace), plan, None);
+        // One that has died meanwhile cannot be halted; the report says what became of it.
+        let _dead = signal::halt(venue.id());
+        Ok(report)
+    }
+
+    /// Takes a slice's figures in. Nobody runs now.
+    fn note<W: Write>(&mut self, name: &str, report: &LoadReport, log: &mut HistogramLog<'_, W>) -> io::Result<()> {
+        self.total.add(&report.total());
+        self.sending_ns += report.sending_ns;
+        let measured = &report.measured[0];
+        let floor = &self.floor_report;
+        self.own[0].merge(&measured.intended);
+        self.own[1].merge(&measured.service);
+        self.floor.merge(&floor.intended);
+        let floor_percentiles = Some(floor.intended.percentiles());
+        self.slices.push(Slice { own: measured.intended.percentiles(), floor: floor_percentiles });
+        let at_ns = report.start_ns.saturating_sub(self.terms.begin_ns);
+        let samples = measured.samples.kept();
+        log.add(name, samples, report.start_ns, at_ns, Sample::intended_ns)?;
+        log.add(&format!("{name}-service"), samples, report.start_ns, at_ns, Sample::service_ns)?;
+        let samples = floor.samples.kept();
+        let first = samples.iter().map(|s| s.due_ns).min().unwrap_or_else(monotonic_ns);
+        let at_ns = first.saturating_sub(self.terms.begin_ns);
+        log.add(&format!("{name}-floor"), samples, first, at_ns, Sample::intended_ns)
+    }
+
+    /// Times from stage to stage of all that was played, warm-ups too. The exchange runs on for a moment: the cold
+    /// thread that puts stamps together may have been halted with some in hand.
+    fn stages(&self, venue: &Venue) -> Vec<StageFigures> {
+        // One that has died tells what it had told by then.
+        let _dead = signal::resume(venue.id());
+        let (mut now, mut quiet) = (venue.stages(), 0);
+        for _ in 0..LOOKS_MAX {
+            std::thread::sleep(LOOK_PAUSE);
+            let later = venue.stages();
+            quiet = if later == now { quiet + 1 } else { 0 };
+            now = later;
+            if quiet == QUIET_LOOKS && now != self.stages_before {
+                break;
+            }
+        }
+        let _dead = signal::halt(venue.id());
+        let between = now.iter().zip(&self.stages_before).map(|(now, before)| now.since(before));
+        let figures = between.filter(|span| span.count() > 0).map(|span| {
+            let mut latencies = Latencies::new();
+            span.hits().for_each(|(ns, count)| latencies.record_many(ns, count));
+            StageFigures { name: span.name.clone(), percentiles: latencies.percentiles() }
+        });
+        figures.collect()
+    }
+
+    fn case(self, name: String, transport: Transport, stages: Vec<StageFigures>, faults: &[String]) -> Case {
+        let total = &self.total;
+        let mut case = Case {
+            name,
+            transport: transport.text().to_owned(),
+            rate: self.rate,
+            rate_sent: (u128::from(total.sent()) * 1_000_000_000 / u128::from(self.sending_ns.max(1))) as u64,
+            sent: total.sent(),
+            answered: total.answered(),
+            lost: total.lost,
+            intended: self.own[0].percentiles(),
+            service: self.own[1].percentiles(),
+            floor: Some(self.floor.percentiles()),
+            slices: self.slices,
+            lateness: total.lateness,
+            stages,
+            marks: Vec::new(),
+        };
+        case.judge(faults);
+        case
+    }
+}
+
+/// Requests of a slice, and some more: none may go unsampled.
+fn samples_max(rate: u64, setting: &Setting) -> usize {
+    let whole_ns = u128::from(setting.slice_ns + setting.unmeasured_ns);
+    (u128::from(rate) * whole_ns / 1_000_000_000) as usize + setting.burst as usize + 1_024
+}
