@@ -8,6 +8,8 @@ OUT ?= target/latency/$(shell date -u +%Y%m%d-%H%M%S)
 SEEDS ?= 10000
 FROM ?= 0
 SEED ?=
+SECONDS ?= 60
+TARGETS ?= $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 
 # Tuning: built by whoever calls, run by root where that is needed.
 BUILT = $(CARGO) build --release --locked --quiet
@@ -17,7 +19,7 @@ SELECTED = $(if $(PROFILE),--profile $(PROFILE)) $(if $(ONLY),--only $(ONLY)) $(
   $(if $(WITH),--with $(WITH)) $(if $(HOT),--hot $(HOT))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-latency jitter top instructions doc race sim crash fuzz oracles tools tools-oracles
+.PHONY: help run test lint bench bench-latency jitter top instructions doc race sim crash disk-faults fuzz oracles tools tools-oracles
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,9 +67,15 @@ crash: ROUNDS = 50
 crash: tools ## kill a running exchange ROUNDS times and hold it to its promises (default 50; SEED=number repeats one)
 	$(if $(SEED),PITLANE_CRASH_SEED=$(SEED)) PITLANE_CRASH_ROUNDS=$(ROUNDS) $(CARGO) test --locked --profile quick --test crash -- --nocapture
 
-fuzz: ## each decoder on arbitrary bytes for a minute (needs cargo-fuzz and a nightly toolchain)
-	@for target in $$(sed -n 's/^name = "\(fuzz_.*\)"/\1/p' tests/fuzz/Cargo.toml); do \
-	  $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
+disk-faults: ROUNDS = 20
+disk-faults: tools ## disks that fill up, fail and stall, and ROUNDS power cuts (default 20), on loop devices; needs root
+	PITLANE_POWER_CUTS=$(ROUNDS) $(CARGO) test --locked --profile quick --test disk_faults -- --nocapture
+
+# The compiler's switches for coverage and the address sanitizer are there in a stable toolchain, too, behind this variable.
+fuzz: ## each reader and decoder on harmed and arbitrary bytes for SECONDS (60); TARGETS=names picks some (needs cargo-fuzz, g++)
+	@command -v cargo-fuzz >/dev/null 2>&1 || { echo "make fuzz: please run: cargo install cargo-fuzz --locked"; exit 1; }
+	@for target in $(TARGETS); do \
+	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(SECONDS) -print_final_stats=1 || exit 1; done
 
 oracles: tools-oracles ## other people's programs speak to a running exchange
 	@tests/oracles/run.sh

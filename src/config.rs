@@ -137,6 +137,8 @@ pub struct SegmentKnobs {
 /// Log knobs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JournalKnobs {
+    /// Directory of the log; absent: the partition's. One on hugetlbfs puts the log on huge pages.
+    pub log_directory: Option<PathBuf>,
     /// Size of the log in bytes; taken and touched at start. A record is 192 bytes.
     pub log_bytes: usize,
     /// Whether a refused `mlock` refuses the start.
@@ -559,7 +561,14 @@ fn read_journal(root: &Section<'_, '_>) -> JournalKnobs {
         }
         SegmentKnobs { directory: PathBuf::from(directory), bytes, line: section.line("segments") }
     });
+    let log_directory = section.text_or_absent("log").map(|directory| {
+        if directory.is_empty() {
+            section.refuse("log", "nothing", "a directory in memory, on tmpfs or hugetlbfs");
+        }
+        PathBuf::from(directory)
+    });
     let knobs = JournalKnobs {
+        log_directory,
         log_bytes: mebibytes(&section, "log_mebibytes", 1..=1 << 20, 512),
         lock_required: section.switch("lock_required", false),
         survives: read_survives(&section, segments.is_some()),

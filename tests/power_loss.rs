@@ -6,113 +6,22 @@
 
 #[path = "support/disk.rs"]
 mod disk;
+#[path = "support/process.rs"]
+mod process;
 #[path = "support/exchange.rs"]
 mod support;
 
-use disk::on_disk;
 use pitlane::client::orders::{Incoming, OrderSession, Refusal};
-use pitlane::config::EXAMPLE;
 use pitlane::journal::segments::segment_path;
 use pitlane::launch::endpoints::Endpoints;
 use pitlane::types::SideCode;
 use pitlane::wire::ouch::Outbound;
+use process::Site;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use support::{free_group, limit, options, wait_until};
-use tempfile::TempDir;
-
-/// Where a venue keeps what outlives the process, and what outlives the power.
-struct Site {
-    memory: TempDir,
-    disk: TempDir,
-    config: PathBuf,
-}
-
-impl Site {
-    /// `None`, with a line, where there is no disk to test on.
-    fn new() -> Option<Site> {
-        let disk = on_disk()?;
-        let shared = Path::new("/dev/shm");
-        let memory = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
-        let config = disk.path().join("pitlane.toml");
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let segments = format!("segments = {:?}\n", disk.path().join("segments"));
-        let text = EXAMPLE
-            .replace("\"/dev/shm/pitlane\"", &format!("{:?}", memory.path().join("venue")))
-            .replace("orders_max = 1_048_576", "orders_max = 65_536")
-            .replace("tick_ms = 1_000", "tick_ms = 0")
-            .replace("log_mebibytes = 512", "log_mebibytes = 32")
-            .replace("survives = \"process-crash\"", &format!("{segments}survives = \"power-loss\""))
-            .replace("segment_mebibytes = 64", "segment_mebibytes = 1")
-            .replace("idle = \"auto\"", "idle = \"yield\"")
-            .replace("placement = \"auto\"", "placement = \"shared\"")
-            .replace("127.0.0.1:15000", &free.to_string())
-            .replace("127.0.0.1:26401", "127.0.0.1:0")
-            .replace("239.195.1.1:26400", &free_group().to_string());
-        std::fs::write(&config, text).unwrap();
-        Some(Site { memory, disk, config })
-    }
-
-    fn venue(&self) -> PathBuf {
-        self.memory.path().join("venue")
-    }
-
-    fn segments(&self) -> PathBuf {
-        self.disk.path().join("segments")
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pitlane"));
-        command.args(words).arg("--config").arg(&self.config);
-        command
-    }
-
-    fn output(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
-    }
-
-    fn start(&self) -> Venue {
-        let mut child = self.command(&["run"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = Vec::new();
-        for line in BufReader::new(child.stdout.as_mut().unwrap()).lines() {
-            match line.unwrap().as_str() {
-                "ready" => return Venue { endpoints: Endpoints::read(&self.venue()).unwrap(), child, lines },
-                other => lines.push(other.to_owned()),
-            }
-        }
-        panic!("it did not start: {:?}", child.wait());
-    }
-}
-
-/// A running exchange.
-struct Venue {
-    child: Child,
-    endpoints: Endpoints,
-    lines: Vec<String>,
-}
-
-impl Venue {
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn stop(mut self) -> i32 {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.child.wait().unwrap().code().unwrap()
-    }
-}
-
-impl Drop for Venue {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::io::{BufRead, Read};
+use std::path::Path;
+use std::process::Command;
+use support::{limit, options, wait_until};
 
 /// A client's own record: each message it was sent, by its number, and how often each order was accepted.
 #[derive(Default)]
@@ -149,7 +58,7 @@ impl Record {
 
 #[test]
 fn every_acknowledged_order_survives_kills_with_and_without_the_loss_of_memory() {
-    let Some(site) = Site::new() else { return };
+    let Some(site) = Site::new("power-loss", &[]) else { return };
     let mut venue = site.start();
     assert!(venue.lines.iter().any(|line| line.contains("survives = \"power-loss\"")), "{:?}", venue.lines);
     let mut with = options(&venue.endpoints, "USER01", false);
@@ -212,7 +121,7 @@ fn every_acknowledged_order_survives_kills_with_and_without_the_loss_of_memory()
 
 #[test]
 fn damage_ends_the_start_with_code_4_and_the_records_number() {
-    let Some(site) = Site::new() else { return };
+    let Some(site) = Site::new("power-loss", &[]) else { return };
     let venue = site.start();
     let mut session = OrderSession::connect(options(&venue.endpoints, "USER01", false)).unwrap();
     let mut record = Record::default();
@@ -255,7 +164,7 @@ fn damage_ends_the_start_with_code_4_and_the_records_number() {
 
 #[test]
 fn a_living_venues_journal_is_neither_taken_nor_verified_but_can_be_inspected() {
-    let Some(site) = Site::new() else { return };
+    let Some(site) = Site::new("power-loss", &[]) else { return };
     let venue = site.start();
     let verified = site.output(&["verify"]);
     assert_eq!(verified.status.code(), Some(3));
@@ -271,7 +180,7 @@ fn a_living_venues_journal_is_neither_taken_nor_verified_but_can_be_inspected() 
 
 #[test]
 fn promises_that_cannot_be_kept_end_the_start_with_code_2_and_their_line() {
-    let Some(site) = Site::new() else { return };
+    let Some(site) = Site::new("power-loss", &[]) else { return };
     let text = std::fs::read_to_string(&site.config).unwrap();
     let line_of = |key: &str| 1 + text[..text.find(key).unwrap()].matches('\n').count();
     let refused = |text: String| {

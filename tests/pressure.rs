@@ -7,9 +7,9 @@ mod support;
 
 use disk::{HeldDisk, on_disk, with_segments};
 use pitlane::client::operator;
-use pitlane::client::orders::{Incoming, OrderSession, Replacement};
+use pitlane::client::orders::{Incoming, OrderSession, Refusal, Replacement};
 use pitlane::config::{Config, Survives};
-use pitlane::journal::Intake;
+use pitlane::journal::{Intake, LogOptions};
 use pitlane::launch::Exchange;
 use pitlane::launch::endpoints::Endpoints;
 use pitlane::launch::rebuild::log_path;
@@ -167,5 +167,86 @@ fn with_power_loss_the_same_limit_sheds_and_the_refusals_too_wait_for_the_disk()
     accepted(&mut session, order);
     drop(session);
     let closing = exchange.close().unwrap();
+    verify(&config, &closing);
+}
+
+#[test]
+fn a_log_that_fills_behind_a_disk_that_stands_still_hears_operators_to_the_end_and_goes_on_by_itself() {
+    const RECORDS: u64 = 400;
+    let Some((_directory, mut config)) = durable(Survives::ProcessCrash) else { return };
+    config.journal.log_bytes = LogOptions::bytes_for(RECORDS as usize);
+    config.journal.reserve_percent = 50;
+    let disk = HeldDisk::default();
+    let exchange = Exchange::open_on(config.clone(), Box::new(disk.clone())).unwrap();
+    let endpoints = exchange.endpoints().clone();
+    let mut session = login(&exchange, "USER01", true);
+    let first = enter(&mut session);
+    accepted(&mut session, first);
+    wait_until("all is synced", || ask(&endpoints, json!({"do": "status"}))["status"]["synced"] == 2);
+    disk.hold();
+    // A group may have been on its way, which then leaves the log only later.
+    let mut taken = vec![first];
+    loop {
+        let order = enter(&mut session);
+        match answer(&mut session) {
+            ('A', _) => taken.push(order),
+            refusal => break assert_eq!(refusal, ('J', Reject::DiskBehind.wire())),
+        }
+    }
+    assert!(taken.len() as u64 >= RECORDS / 2 - 1, "{}", taken.len());
+    // Cancels and no-effect cancels take the room down to the operators' part.
+    let halts = || ask(&endpoints, json!({"do": "halt", "ticker": "MSFT"}))["ok"].clone();
+    while counter(&endpoints, "sequencer.log_full") == 0 {
+        match session.cancel(Channel::NONE, taken[0], Quantity(9)) {
+            Ok(()) | Err(Refusal::Full | Refusal::Unanswered) => {}
+            Err(other) => panic!("{other}"),
+        }
+        while session.poll().unwrap().is_some() {}
+    }
+    assert_eq!(counter(&endpoints, "sequencer.intake"), Intake::OperatorOnly as u64);
+    assert_eq!((halts(), halts()), (json!(true), json!(true)));
+    disk.release();
+    wait_until("there is room again", || counter(&endpoints, "sequencer.intake") == 0);
+    let order = enter(&mut session);
+    accepted(&mut session, order);
+    assert_eq!(counter(&endpoints, "sequencer.log_full"), 0);
+    drop(session);
+    let closing = exchange.close().unwrap();
+    verify(&config, &closing);
+}
+
+#[test]
+fn cancels_go_on_in_the_log_behind_a_full_disk_and_a_stop_keeps_them_for_the_next_start() {
+    let Some((_directory, mut config)) = durable(Survives::ProcessCrash) else { return };
+    config.journal.reserve_percent = 1;
+    let disk = HeldDisk::default();
+    disk.room_for(Some(1));
+    let exchange = Exchange::open_on(config.clone(), Box::new(disk.clone())).unwrap();
+    let endpoints = exchange.endpoints().clone();
+    let mut session = login(&exchange, "USER01", true);
+    let mut taken = Vec::new();
+    while counter(&endpoints, "sequencer.shed") == 0 {
+        let sent: Vec<_> = (0..32).map(|_| enter(&mut session)).collect();
+        taken.extend(sent.into_iter().filter(|_| answer(&mut session).0 == 'A'));
+    }
+    // More than the segment has room for.
+    for &order in &taken[..1_000] {
+        session.cancel(Channel::NONE, order, Quantity(0)).unwrap();
+        canceled(&mut session, order);
+    }
+    assert_eq!(counter(&endpoints, "sequencer.intake"), Intake::CancelsOnly as u64);
+    let records = counter(&endpoints, "sequencer.records");
+    let synced = ask(&endpoints, json!({"do": "status"}))["status"]["synced"].as_u64().unwrap();
+    assert!(synced < records, "{synced} of {records} fit");
+    drop(session);
+    let stopped = exchange.close().expect_err("the disk has no room for the rest").to_string();
+    assert!(stopped.contains("the disk is full") && stopped.contains("make room and start again"), "{stopped}");
+    let exchange = Exchange::open(config.clone()).unwrap();
+    let endpoints = exchange.endpoints().clone();
+    wait_until("the rest is moved", || {
+        ask(&endpoints, json!({"do": "status"}))["status"]["synced"].as_u64() == Some(records)
+    });
+    let closing = exchange.close().unwrap();
+    assert_eq!(closing.number, records);
     verify(&config, &closing);
 }

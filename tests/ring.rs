@@ -527,3 +527,44 @@ fn what_is_in_neither_log_nor_segments_is_told_and_not_passed_over() {
         other => panic!("{other:?}"),
     }
 }
+
+/// A directory on hugetlbfs with room for so many pages, and their size; `None`, with a line, where there is none.
+fn huge_directory(pages: u64) -> Option<(TempDir, usize)> {
+    let mounted = std::fs::read_to_string("/proc/mounts").unwrap();
+    let points = mounted.lines().filter(|line| line.split(' ').nth(2) == Some("hugetlbfs"));
+    let points = points.filter_map(|line| Some(PathBuf::from(line.split(' ').nth(1)?)));
+    for point in points {
+        let Some(room) = pitlane::os::pages::room(&point).ok().filter(|room| room.kind == "hugetlbfs") else {
+            continue;
+        };
+        let pool = pitlane::os::pages::huge_pages(Path::new(pitlane::os::pages::SYSFS_HUGE_PAGES));
+        let fits = pool.iter().find(|pool| pool.free >= pages && room.total_bytes.is_multiple_of(pool.page_bytes));
+        if let Some((directory, pool)) = tempfile::tempdir_in(&point).ok().zip(fits) {
+            return Some((directory, pool.page_bytes as usize));
+        }
+    }
+    eprintln!("not checked: no hugetlbfs with {pages} free pages is mounted where this user may write");
+    None
+}
+
+#[test]
+fn a_log_on_huge_pages_has_whole_ones_goes_round_and_is_recovered() {
+    let Some((directory, page_bytes)) = huge_directory(2) else { return };
+    let options = LogOptions { path: directory.path().join("log"), bytes: LogOptions::bytes_for(10), lock: false };
+    let mut log = LogWriter::create(options.clone(), GROUP, 1).unwrap();
+    assert_eq!(std::fs::metadata(&options.path).unwrap().len(), page_bytes as u64);
+    let slots = log.capacity_records() as u64;
+    assert_eq!(slots as usize, (page_bytes - HEADER) / RECORD_BYTES, "all of the page is used");
+    let (mut release, mut reader) = (log.release(), log.reader());
+    for number in 1..=2 * slots + 3 {
+        log.append(&record(number)).unwrap();
+        assert_eq!(reader.next().unwrap(), Some(record(number)));
+        if number.is_multiple_of(slots / 2) {
+            release.release(reader.link());
+        }
+    }
+    drop((log, release, reader));
+    let (mut reader, tail) = recover(&options, GROUP).unwrap();
+    assert_eq!((tail.last_number(), tail.state()), (2 * slots + 3, &TailState::Clean));
+    assert_eq!(reader.next().unwrap(), Some(record(tail.first_link().number)));
+}

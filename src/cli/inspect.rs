@@ -6,7 +6,7 @@ use super::{ConfigArgument, Failure, Outcome};
 use crate::journal::snapshots;
 use crate::journal::{History, RecordView};
 use crate::launch::LaunchFault;
-use crate::launch::rebuild::log_path;
+use crate::launch::rebuild::{log_home, log_path};
 use crate::types::{Command, CommandKind, Market, Sequenced, SessionId, Slot, TickerId};
 use clap::Args;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ pub fn main(arguments: Arguments) -> Outcome {
     let directory = config.journal.segments.as_ref().map(|knobs| knobs.directory.as_path());
     let opened = match &arguments.log {
         Some(file) => History::of_file(file),
-        None => History::open(&log_path(&config.directory), directory),
+        None => History::open(&log_path(log_home(&config)), directory),
     };
     let mut reader = opened.map_err(|fault| failure(LaunchFault::Journal(fault)))?;
     let mut out = BufWriter::new(stdout().lock());

@@ -4,7 +4,7 @@
 use super::{ConfigArgument, Failure, Outcome};
 use crate::launch::LaunchFault;
 use crate::launch::closing::Closing;
-use crate::launch::rebuild::log_path;
+use crate::launch::rebuild::{log_home, log_path};
 use crate::launch::replayed::{Replayed, replay_whole};
 use clap::Args;
 use std::path::PathBuf;
@@ -32,10 +32,11 @@ pub struct Arguments {
 /// A damaged journal, other reference data, or (with `--verify`) any difference.
 pub fn main(arguments: Arguments) -> Outcome {
     let mut config = arguments.config.load()?;
-    let path = arguments.log.unwrap_or_else(|| log_path(&config.directory));
-    if let Some(directory) = path.parent() {
+    // Of a log named by hand, what its exchange left lies beside it.
+    if let Some(directory) = arguments.log.as_ref().and_then(|path| path.parent()) {
         config.directory = directory.to_owned();
     }
+    let path = arguments.log.unwrap_or_else(|| log_path(log_home(&config)));
     let started = Instant::now();
     let Replayed { closing, breaches, .. } = replay_whole(&config, &path).map_err(failure)?;
     let seconds = started.elapsed().as_secs_f64();

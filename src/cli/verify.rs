@@ -9,7 +9,7 @@ use crate::journal::snapshots;
 use crate::journal::{JournalFault, LogReader, TailState, host_boot, segments};
 use crate::launch::LaunchFault;
 use crate::launch::closing::hex;
-use crate::launch::rebuild::{group, log_path};
+use crate::launch::rebuild::{group, log_home, log_path};
 use crate::launch::restore;
 use crate::wire::record::Link;
 use clap::Args;
@@ -96,8 +96,9 @@ fn places(arguments: &Arguments) -> Result<Places, Failure> {
     }
     let config = arguments.config.load()?;
     let old = config.journal.snapshots.old_segments;
+    let log = log_path(log_home(&config));
     let segments = config.journal.segments.map(|knobs| knobs.directory);
-    Ok(Places { log: log_path(&config.directory), segments, group: Some(group(&config.market)), old })
+    Ok(Places { log, segments, group: Some(group(&config.market)), old })
 }
 
 fn damage(fault: JournalFault) -> Failure {

@@ -227,6 +227,10 @@ fn survey_after(
         if let Some(Behind { link, .. }) = after.filter(|_| index == 0) {
             segment.walk_to(link)?;
         }
+        // The disk reads the next one while this one is verified and applied.
+        if let Some(next) = files.get(index + 1).and_then(|(_, path)| Mapped::open(path, false).ok()) {
+            next.read_ahead();
+        }
         let end = segment.walk.survey(&mut each)?;
         let state = segment.judge(end, index + 1 == files.len())?;
         let link = segment.walk.position().link;

@@ -17,14 +17,14 @@ use super::checks::{DIGEST_EVERY, Mismatch};
 use super::shadow::Shadow;
 use crate::config::Config;
 use crate::matcher::Summary;
+use crate::os::clock::Clock;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::{MarkReader, Receiver, Sender};
 use crate::runtime::runner::StopFlag;
-use crate::types::{Command, Number};
+use crate::types::{Command, Nanos, Number};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 /// Records taken in one turn at most: a millisecond.
 const RECORDS_A_TURN_MAX: usize = 2_048;
@@ -33,7 +33,7 @@ const BEHIND_MAX: u64 = 4 * DIGEST_EVERY;
 /// Records that a stop catches up on for a last snapshot: a second or two.
 const LAST_RECORDS_MAX: u64 = 2_000_000;
 /// Pause after a disk that refused.
-const REOPEN_AFTER: Duration = Duration::from_secs(30);
+const REOPEN_AFTER_NS: u64 = 30 * Nanos::SECOND;
 /// Summaries of one shard that wait for their fellow; more are not under way at once.
 const SUMMARIES_MAX: usize = 16;
 
@@ -105,32 +105,40 @@ pub struct Following {
     config: Config,
     links: FollowingLinks,
     counters: FollowingCounters,
+    clock: Box<dyn Clock + Send>,
     shadow: Option<Shadow>,
     expected: Expected,
     /// Digests up to here were told by an earlier run, or need not be.
     told: Number,
     /// When the newest snapshot was written, or the shadow opened.
-    taken_at: Instant,
+    taken_at_ns: u64,
     /// Last record at the last try to take a snapshot.
     tried: Number,
-    reopen_at: Instant,
+    reopen_at_ns: u64,
     has_ended: bool,
 }
 
 impl Following {
-    /// Of an exchange with segments that begins behind record `last`.
-    pub fn new(config: &Config, last: Number, links: FollowingLinks, counters: FollowingCounters) -> Following {
-        let now = Instant::now();
+    /// Of an exchange with segments that begins behind record `last`. `clock` does not go back.
+    pub fn new(
+        config: &Config,
+        last: Number,
+        links: FollowingLinks,
+        counters: FollowingCounters,
+        mut clock: Box<dyn Clock + Send>,
+    ) -> Following {
+        let now_ns = clock.now();
         Following {
             config: config.clone(),
             expected: Expected::of(links.summaries.len()),
             links,
             counters,
+            clock,
             shadow: None,
             told: last,
-            taken_at: now,
+            taken_at_ns: now_ns,
             tried: Number(0),
-            reopen_at: now,
+            reopen_at_ns: now_ns,
             has_ended: false,
         }
     }
@@ -150,14 +158,14 @@ impl Following {
     }
 
     fn open(&mut self) -> Result<usize, LaunchFault> {
-        if Instant::now() < self.reopen_at {
+        if self.clock.now() < self.reopen_at_ns {
             return Ok(0);
         }
         let Some(knobs) = &self.config.journal.segments else { return Ok(0) };
         // What cannot be used was told at the start already.
         let shadow = Shadow::open(&self.config, knobs, &mut Vec::new())?;
         self.counters.snapshot_number.set(shadow.taken().0);
-        (self.tried, self.taken_at) = (shadow.number(), Instant::now());
+        (self.tried, self.taken_at_ns) = (shadow.number(), self.clock.now());
         self.shadow = Some(shadow);
         Ok(1)
     }
@@ -190,17 +198,17 @@ impl Following {
     }
 
     /// Whether enough has come since the last snapshot, or enough time has passed.
-    fn is_due(&self) -> bool {
+    fn is_due(&mut self) -> bool {
         let knobs = self.config.journal.snapshots;
         let Some(shadow) = &self.shadow else { return false };
         let since = shadow.number().0 - self.tried.0;
         since >= knobs.records
-            || since > 0 && knobs.seconds > 0 && self.taken_at.elapsed() >= Duration::from_secs(knobs.seconds)
+            || since > 0 && knobs.seconds > 0 && self.clock.now() - self.taken_at_ns >= knobs.seconds * Nanos::SECOND
     }
 
     fn take(&mut self) -> Result<(), LaunchFault> {
         let Some(shadow) = &mut self.shadow else { return Ok(()) };
-        (self.tried, self.taken_at) = (shadow.number(), Instant::now());
+        (self.tried, self.taken_at_ns) = (shadow.number(), self.clock.now());
         let taken = shadow.take()?;
         self.counters.snapshots.add(1);
         self.counters.snapshot_number.set(taken.number.0);
@@ -214,7 +222,7 @@ impl Following {
         self.counters.failed.set(1);
         self.shadow = None;
         self.expected = Expected::of(self.links.summaries.len());
-        self.reopen_at = Instant::now() + REOPEN_AFTER;
+        self.reopen_at_ns = self.clock.now() + REOPEN_AFTER_NS;
         if matches!(fault, LaunchFault::State(_)) {
             self.has_ended = true;
             self.links.cause.note(fault);

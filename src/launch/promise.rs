@@ -4,6 +4,7 @@
 //! nobody has to guess which one is in force.
 
 use super::LaunchFault;
+use super::rebuild::log_home;
 use crate::config::{self, Config, JournalKnobs, SegmentKnobs, Survives};
 use crate::journal::clean::LastStop;
 use crate::journal::{self, PressureLimits};
@@ -15,9 +16,15 @@ use std::path::Path;
 /// # Errors
 /// A promise that they cannot keep, or what the system says.
 pub fn check(config: &Config) -> Result<Vec<String>, LaunchFault> {
-    let log = at(&config.directory)?;
+    let home = log_home(config);
+    let log = at(home)?;
     let mut lines = vec![format!("promise    {}", words(config.journal.survives))];
-    let mut found = format!("found      log on {} in {}", log.kind, config.directory.display());
+    let mut found = format!("found      log on {} in {}", log.kind, home.display());
+    if log.kind == HUGE {
+        found += ", in whole huge pages";
+    } else if !log.in_memory {
+        found += ", which is no memory: its write-back can hold up every order";
+    }
     if let Some(segments) = &config.journal.segments {
         let disk = at(&segments.directory)?;
         found += &format!("; segments on {} in {}", disk.kind, segments.directory.display());
@@ -51,6 +58,9 @@ pub fn words_of(last_stop: LastStop, last: Number) -> Option<String> {
         }
     }
 }
+
+/// The file system of huge pages, by the name that [`room`] gives it.
+const HUGE: &str = "hugetlbfs";
 
 fn at(directory: &Path) -> Result<Room, LaunchFault> {
     // The segments' directory may be made by this very start: what counts is where it will lie.

@@ -45,6 +45,11 @@ pub fn log_path(directory: &Path) -> PathBuf {
     directory.join("log")
 }
 
+/// The directory the log of this configuration lies in.
+pub fn log_home(config: &Config) -> &Path {
+    config.journal.log_directory.as_deref().unwrap_or(&config.directory)
+}
+
 /// Where the mark of a clean stop of this journal lies: beside what outlives most.
 pub fn mark_home(config: &Config) -> &Path {
     config.journal.segments.as_ref().map_or(&config.directory, |knobs| &knobs.directory)
@@ -65,10 +70,12 @@ pub fn group(market: &Market) -> u64 {
 /// A journal that is damaged, held by another process, of other reference data, or that the system refuses.
 pub fn rebuild(config: &Config, boot: u64, stores: &mut Stores) -> Result<Rebuilt, LaunchFault> {
     let options = LogOptions {
-        path: log_path(&config.directory),
+        path: log_path(log_home(config)),
         bytes: config.journal.log_bytes,
         lock: config.journal.lock_required,
     };
+    let made = std::fs::create_dir_all(log_home(config));
+    made.map_err(LaunchFault::system("creating the directory", log_home(config).display()))?;
     let before = pages::resident_bytes();
     let mut notes = Vec::new();
     let (lock, base) = match &config.journal.segments {

@@ -5,12 +5,14 @@
 //! what takes them over, and may refuse, because a derived file is missing, short or wrong. What is refused is said once,
 //! and the next older one is tried; without any the journal is replayed from its beginning.
 
-use super::derived::{Places, feed_path, read_into, session_path};
+use super::derived::{Place, Places, feed_path, read_into, session_path};
 use super::rebuild::group;
 use super::replayed::Stores;
 use super::twin::{SECTION_DEPTHS, SECTION_OUTPUTS, Twin};
 use crate::config::Config;
 use crate::engine::digest;
+use crate::feed::FeedStream;
+use crate::gateway::streams::Streams;
 use crate::journal::JournalFault;
 use crate::journal::segments::{self, Behind};
 use crate::journal::snapshots::{self, Snapshot, SnapshotHead};
@@ -111,15 +113,22 @@ pub fn outputs<'a>(market: &Market, snapshot: &'a Snapshot) -> Result<(Places, &
 /// # Errors
 /// Which file is missing, short, or not what it was.
 pub fn fill(stores: &mut Stores, base: &Base, directory: &Path) -> Result<(), String> {
-    let filled = fill_streams(stores, base, directory).and_then(|()| fill_feed(stores, base, directory));
+    let Base { places, depths, .. } = base;
+    let Stores { streams, feed, .. } = stores;
+    // Reading and adding up a day's bytes is most of such a start: the two halves go side by side.
+    let filled = std::thread::scope(|scope| {
+        let feed = scope.spawn(|| fill_feed(feed, places.feed, depths, directory));
+        let streams = fill_streams(streams, &places.sessions, directory);
+        streams.and(feed.join().expect("reading a file does not panic"))
+    });
     if filled.is_err() {
         stores.clear(base.places.sessions.len());
     }
     filled
 }
 
-fn fill_streams(stores: &mut Stores, base: &Base, directory: &Path) -> Result<(), String> {
-    for (index, place) in base.places.sessions.iter().enumerate() {
+fn fill_streams(streams: &mut Streams, places: &[Place], directory: &Path) -> Result<(), String> {
+    for (index, place) in places.iter().enumerate() {
         let session = SessionId(index as u16);
         let path = session_path(directory, session);
         let refuse = |error: io::Error| format!("derived file {}: {error}", path.display());
@@ -127,21 +136,21 @@ fn fill_streams(stores: &mut Stores, base: &Base, directory: &Path) -> Result<()
             continue;
         }
         let ends = (place.messages, place.ended);
-        stores.streams.fill(session, place.bytes, ends, |out| read_into(&path, out)).map_err(refuse)?;
+        streams.fill(session, place.bytes, ends, |out| read_into(&path, out)).map_err(refuse)?;
         // The lower half of a stream's digest is that of its bytes, the upper half its length.
-        if stores.streams.digest(session) as u32 != place.digest as u32 {
+        if streams.digest(session) as u32 != place.digest as u32 {
             return Err(refuse(io::Error::new(io::ErrorKind::InvalidData, "its bytes are not what they were")));
         }
     }
     Ok(())
 }
 
-fn fill_feed(stores: &mut Stores, base: &Base, directory: &Path) -> Result<(), String> {
-    let (path, place) = (feed_path(directory), base.places.feed);
+fn fill_feed(feed: &mut FeedStream, place: Place, depths: &[u8], directory: &Path) -> Result<(), String> {
+    let path = feed_path(directory);
     let refuse = |error: io::Error| format!("derived file {}: {error}", path.display());
     let position = (place.bytes, place.messages, place.ended);
-    stores.feed.restore(position, &base.depths, |out| read_into(&path, out)).map_err(refuse)?;
-    if stores.feed.store().digest() != place.digest {
+    feed.restore(position, depths, |out| read_into(&path, out)).map_err(refuse)?;
+    if feed.store().digest() != place.digest {
         return Err(refuse(io::Error::new(io::ErrorKind::InvalidData, "its bytes are not what they were")));
     }
     Ok(())

@@ -262,7 +262,7 @@ impl Stages {
                 stop: stop.clone(),
                 cause: cause.clone(),
             };
-            Following::new(config, last.0, links, FollowingCounters::new(&mut counters))
+            Following::new(config, last.0, links, FollowingCounters::new(&mut counters), Box::new(seams.steady()))
         });
 
         let ends = Arc::new(Ends::default());

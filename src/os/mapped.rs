@@ -133,6 +133,12 @@ impl Mapped {
         }
     }
 
+    /// Has the system begin to read the file, for a mapping that is about to be read whole. A hint: where it is refused,
+    /// reading takes longer.
+    pub fn read_ahead(&self) {
+        let _refused = self.raw.advise(Advice::WillNeed);
+    }
+
     /// Locks the pages in memory.
     /// # Errors
     /// `OutOfMemory` when above the memlock limit. Not fatal by itself: tmpfs without swap stays in memory anyway.

@@ -1,28 +1,17 @@
 //! The campaign: lives of venues, each a row of crashes, and what they came to.
 
-use crate::check;
+use crate::desk::Desk;
 use crate::random::Random;
-use crate::site::{Death, Promise, Site, Venue, strace_works};
-use crate::trader::Trader;
+use crate::site::{Death, Promise, Site, strace_works};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Crashes of one venue at most: its day grows with each, and is repeated after many of them.
 const ROUNDS_OF_A_LIFE_MAX: u64 = 12;
-/// Bound of every wait; who gets here has hung.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Answers after which a venue that no system call has killed is killed by hand.
 const ANSWERS_MAX: u64 = 6_000;
-
-/// Cash that the example's accounts begin with, in 1/10,000.
-const ACCOUNTS: [(&str, &str, i128); 4] = [
-    ("USER01", "maker-one", 500_000_000 * 10_000),
-    ("USER02", "maker-two", 500_000_000 * 10_000),
-    ("USER03", "taker-one", 200_000_000 * 10_000),
-    ("USER04", "taker-two", 200_000_000 * 10_000),
-];
 
 /// System calls to die at while orders come and go, and how many to let pass at most.
 const CALLS_RUNNING: [(&str, u64); 8] = [
@@ -75,6 +64,7 @@ struct Told {
     lives: u64,
     ends: BTreeMap<String, u64>,
     memory_lost: u64,
+    harmed: u64,
     answers: u64,
     repeated: u64,
     resent: u64,
@@ -106,7 +96,7 @@ impl Campaign {
             let promises = [Promise::PowerLoss, Promise::ProcessCrash, Promise::ProcessCrashWithSegments];
             // Two lives at least, so that more than one promise is kept.
             let rounds = (rounds - self.told.rounds).min(ROUNDS_OF_A_LIFE_MAX).min(rounds.div_ceil(2));
-            let site = Site::new(promises[(life % 3) as usize], &mut random)?;
+            let site = Site::drawn(promises[(life % 3) as usize], &mut random)?;
             let lived = catch_unwind(AssertUnwindSafe(|| self.live(&site, rounds, &mut random)));
             if let Err(cause) = lived {
                 let (seed, round) = (self.seed, self.told.rounds);
@@ -119,24 +109,29 @@ impl Campaign {
     }
 
     fn live(&mut self, site: &Site, rounds: u64, random: &mut Random) {
-        let mut traders: Vec<Trader> = ACCOUNTS.iter().map(|(user, account, _)| Trader::new(user, account)).collect();
+        let mut desk = Desk::new();
         // Apart, so that what happens to a venue does not depend on how many requests were made by then.
         let mut flow = Random::new(random.bits());
         for _ in 0..rounds {
             self.told.rounds += 1;
             let plan = self.plan(site, random);
-            let how = self.round(site, &mut traders, &plan, &mut flow);
+            let how = self.round(site, &mut desk, &plan, &mut flow);
             *self.told.ends.entry(how).or_default() += 1;
-            traders.iter_mut().for_each(|trader| while trader.take() {});
+            desk.drain();
             if site.promise == Promise::PowerLoss && random.percent(50) {
                 site.lose_memory();
                 self.told.memory_lost += 1;
             }
+            if random.percent(20) {
+                self.told.harmed += u64::from(site.harm_derived(random));
+            }
         }
-        self.end(site, &mut traders, &mut flow);
-        self.told.answers += traders.iter().map(|trader| trader.message_count() as u64).sum::<u64>();
-        self.told.repeated += traders.iter().map(|trader| trader.repeated).sum::<u64>();
-        self.told.resent += traders.iter().map(|trader| trader.resent).sum::<u64>();
+        let (took, trades) = desk.last_run(site, &mut flow);
+        self.told.trades += trades;
+        self.told.longest_start = self.told.longest_start.max(took);
+        self.told.answers += desk.message_count();
+        self.told.repeated += desk.sum(|trader| trader.repeated);
+        self.told.resent += desk.sum(|trader| trader.resent);
     }
 
     fn plan(&self, site: &Site, random: &mut Random) -> Plan {
@@ -153,7 +148,7 @@ impl Campaign {
     }
 
     /// One run of the venue, to its end; says what that was.
-    fn round(&mut self, site: &Site, traders: &mut [Trader], plan: &Plan, random: &mut Random) -> String {
+    fn round(&mut self, site: &Site, desk: &mut Desk, plan: &Plan, random: &mut Random) -> String {
         let mut venue = site.spawn(match plan {
             Plan::Call(death) => Some(*death),
             Plan::Answers(_) | Plan::Starting(_) | Plan::Stopping(..) | Plan::Stopped(_) => None,
@@ -169,7 +164,8 @@ impl Campaign {
             Plan::Answers(answers) | Plan::Stopping(answers, _) | Plan::Stopped(answers) => *answers,
             Plan::Call(_) | Plan::Starting(_) => ANSWERS_MAX,
         };
-        if !connect(site, &mut venue, traders, random) || !trade(&mut venue, traders, enough, random) {
+        if desk.connect(site, random).is_err() || !desk.trade(enough, random) {
+            venue.was_killed();
             return format!("killed while running, at {}", call_of(plan));
         }
         match plan {
@@ -193,24 +189,6 @@ impl Campaign {
             }
         }
     }
-
-    /// The last run: everything is answered, all agree, and the journal is sound.
-    fn end(&mut self, site: &Site, traders: &mut [Trader], random: &mut Random) {
-        let mut venue = site.spawn(None);
-        let took = venue.ready().expect("nobody kills it");
-        self.told.longest_start = self.told.longest_start.max(took);
-        assert!(connect(site, &mut venue, traders, random));
-        settle(&mut venue, traders);
-        traders.iter_mut().for_each(Trader::enter_barrier);
-        settle(&mut venue, traders);
-        self.told.trades += check::trades_match(traders);
-        let cash = ACCOUNTS.iter().map(|(_, account, cash)| (*account, *cash)).collect();
-        check::accounts_agree(traders, &site.places().2, &cash);
-        venue.terminate();
-        let status = venue.ended();
-        assert!(status.success(), "the last stop ends with {status}");
-        check::journal_is_sound(site);
-    }
 }
 
 fn death_at(site: &Site, random: &mut Random, calls: &[(&'static str, u64)]) -> Death {
@@ -228,72 +206,11 @@ fn call_of(plan: &Plan) -> &'static str {
     }
 }
 
-/// Logs everybody in; false when the venue was killed meanwhile.
-fn connect(site: &Site, venue: &mut Venue, traders: &mut [Trader], random: &mut Random) -> bool {
-    let (tcp, shared, _) = site.places();
-    for (index, trader) in traders.iter_mut().enumerate() {
-        if let Err(fault) = trader.connect(if index % 2 == 0 { &tcp } else { &shared }, random) {
-            let began = Instant::now();
-            while !venue.was_killed() {
-                assert!(began.elapsed() < PATIENCE, "{} cannot log in: {fault}", trader.user);
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            return false;
-        }
-    }
-    true
-}
-
-/// Trades until so many answers have come; false when the venue was killed before.
-fn trade(venue: &mut Venue, traders: &mut [Trader], answers: u64, random: &mut Random) -> bool {
-    let count = |traders: &[Trader]| traders.iter().map(Trader::message_count).sum::<usize>() as u64;
-    let enough = count(traders) + answers;
-    let mut last = (count(traders), Instant::now());
-    while last.0 < enough {
-        for trader in traders.iter_mut() {
-            (0..random.below(8)).for_each(|_| trader.trade(random));
-            if !trader.take() {
-                wait_for_death(venue);
-                return false;
-            }
-        }
-        let now = count(traders);
-        if now != last.0 {
-            last = (now, Instant::now());
-        }
-        assert!(last.1.elapsed() < PATIENCE, "no answers any more: {now} of {enough}");
-    }
-    true
-}
-
-/// A connection is gone: the venue must be, too.
-fn wait_for_death(venue: &mut Venue) {
-    let began = Instant::now();
-    while !venue.was_killed() {
-        assert!(began.elapsed() < PATIENCE, "a living venue dropped a client");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Waits until everything sent is answered.
-fn settle(venue: &mut Venue, traders: &mut [Trader]) {
-    let began = Instant::now();
-    while !traders.iter().all(Trader::is_answered) {
-        for trader in traders.iter_mut() {
-            assert!(trader.take(), "{}: the connection is gone", trader.user);
-        }
-        assert!(!venue.was_killed());
-        assert!(began.elapsed() < PATIENCE, "some orders are never answered");
-    }
-}
-
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{} rounds in {} lives of a venue, memory lost {} times",
-            self.rounds, self.lives, self.memory_lost
-        )?;
+        let Told { rounds, lives, memory_lost, harmed, .. } = self;
+        writeln!(f, "{rounds} rounds in {lives} lives of a venue")?;
+        writeln!(f, "  {memory_lost:>6}  memory lost\n  {harmed:>6}  snapshots and other derived files harmed")?;
         self.ends.iter().try_for_each(|(how, count)| writeln!(f, "  {count:>6}  {how}"))?;
         writeln!(f, "answers checked {}, and {} more when repeated", self.answers, self.repeated)?;
         writeln!(f, "trades with two sides {}, requests sent again {}", self.trades, self.resent)?;

@@ -43,8 +43,7 @@ pub fn accounts_agree(traders: &[Trader], operator: &Path, cash_at_start: &BTree
         let told = portfolio(operator, trader.account);
         let account = trader.account;
         assert_eq!(amount(&told["cash"]), cash, "cash of {account}");
-        let open = trader.orders.values().filter(|order| order.open > 0).count() as u64;
-        assert_eq!(told["open_orders"].as_u64(), Some(open), "open orders of {account}");
+        assert_eq!(told["open_orders"].as_u64(), Some(trader.open_count()), "open orders of {account}");
         for (symbol, quantity) in &positions {
             let position = told["positions"].as_array().unwrap().iter().find(|found| found["ticker"] == **symbol);
             let found = position.map_or(0, |position| position["quantity"].as_i64().unwrap());

@@ -9,6 +9,7 @@
 
 mod campaign;
 mod check;
+mod desk;
 #[path = "../support/disk.rs"]
 mod disk;
 mod line;

@@ -3,10 +3,13 @@
 //! What outlives the process lies in a directory in memory, what outlives the power in one on the disk. The program is
 //! the built one, in a process of its own; under strace when it is to die at its n-th system call of a kind.
 
+#![allow(dead_code, reason = "two tests use it, each its part")]
+
 use crate::disk::on_disk;
 use crate::line::Place;
 use crate::random::Random;
 use pitlane::config::EXAMPLE;
+use pitlane::runtime::counters::Counters;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
@@ -53,27 +56,44 @@ pub struct Site {
 
 impl Site {
     /// A new venue with settings drawn at random; `None`, with a line, where there is no disk to test on.
-    pub fn new(promise: Promise, random: &mut Random) -> Option<Site> {
+    pub fn drawn(promise: Promise, random: &mut Random) -> Option<Site> {
         let disk = on_disk()?;
+        let segments = disk.path().join("segments");
+        let engine = random.of(&["auto", "plain", "io_uring"]);
+        let matchers = 1 + random.below(2);
+        let mut settings = vec![("engine", format!("{engine:?}")), ("matchers", matchers.to_string())];
+        let mut drawn = format!("{promise:?}, engine {engine}, {matchers} matchers");
+        if promise != Promise::ProcessCrash {
+            // A log so small that it goes round many times, and snapshots that are many.
+            let (log, snapshot) = (1 + random.below(3), random.of(&[0, 500, 3_000, 20_000]));
+            let old = random.of(&["keep", "archive"]);
+            settings.push(("log_mebibytes", log.to_string()));
+            settings.push(("snapshot_records", snapshot.to_string()));
+            settings.push(("old_segments", format!("{old:?}")));
+            drawn += &format!(", log of {log} MiB, a snapshot every {snapshot} records, old segments: {old}");
+        }
+        let mut site = Site::at(promise, disk, &segments, &settings);
+        site.needs_ring = engine == "io_uring";
+        site.drawn = drawn;
+        Some(site)
+    }
+
+    /// A venue with its segments in a place of its own.
+    pub fn at(promise: Promise, disk: TempDir, segments: &Path, settings: &[(&str, String)]) -> Site {
         let shared = Path::new("/dev/shm");
         let mut named = tempfile::Builder::new();
         named.prefix("pitlane-crash-");
         let memory = if shared.is_dir() { named.tempdir_in(shared) } else { named.tempdir() }.unwrap();
-        let engine = random.of(&["auto", "plain", "io_uring"]);
-        let matchers = 1 + random.below(2);
-        let drawn = format!("{promise:?}, engine {engine}, {matchers} matchers");
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut text = EXAMPLE.to_owned();
-        for (key, value) in [
+        let general = [
             ("directory", format!("{:?}", memory.path().join("venue"))),
-            ("matchers", matchers.to_string()),
             ("orders_max", "65_536".into()),
             ("log_mebibytes", "32".into()),
             ("segment_mebibytes", "1".into()),
             ("idle", "\"yield\"".into()),
             ("placement", "\"shared\"".into()),
             ("listen", "\"127.0.0.1:0\"".into()),
-            ("engine", format!("{engine:?}")),
             ("connections_max", "16".into()),
             ("stream_mebibytes", "16".into()),
             ("silence_ms_max", "99_999".into()),
@@ -82,17 +102,16 @@ impl Site {
             ("store_mebibytes", "32".into()),
             // A client that died with the venue's connection keeps its orders.
             ("cancel_on_disconnect", "false".into()),
-        ] {
-            set(&mut text, key, &value);
-        }
-        let segments = format!("segments = {:?}", disk.path().join("segments"));
+        ];
+        general.iter().chain(settings).for_each(|(key, value)| set(&mut text, key, value));
+        let segments = format!("segments = {segments:?}");
         match promise {
             Promise::ProcessCrash => {}
             Promise::ProcessCrashWithSegments => set(&mut text, "survives", &format!("\"process-crash\"\n{segments}")),
             Promise::PowerLoss => set(&mut text, "survives", &format!("\"power-loss\"\n{segments}")),
         }
         std::fs::write(disk.path().join("pitlane.toml"), text).unwrap();
-        Some(Site { promise, needs_ring: engine == "io_uring", memory, disk, drawn })
+        Site { promise, needs_ring: false, memory, disk, drawn: format!("{promise:?}") }
     }
 
     fn venue(&self) -> PathBuf {
@@ -103,6 +122,36 @@ impl Site {
     pub fn lose_memory(&self) {
         // A venue that was killed before it began has left nothing.
         let _ = std::fs::remove_dir_all(self.venue());
+    }
+
+    /// Harms one of the files beside the segments that are made from them; whether there was one.
+    pub fn harm_derived(&self, random: &mut Random) -> bool {
+        let mut files = Vec::new();
+        let mut directories = vec![self.disk.path().join("segments")];
+        while let Some(directory) = directories.pop() {
+            let Ok(entries) = std::fs::read_dir(directory) else { continue };
+            for entry in entries {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if path.is_dir() {
+                    directories.push(path);
+                } else if !name.starts_with("segment-") && !["lock", "clean-stop"].contains(&name.as_str()) {
+                    files.push(path);
+                }
+            }
+        }
+        // The system lists them as it likes, the seed shall not depend on it.
+        files.sort();
+        let Some(path) = files.get(random.below(files.len().max(1) as u64) as usize) else { return false };
+        let mut bytes = std::fs::read(path).unwrap();
+        let at = random.below(bytes.len().max(1) as u64) as usize;
+        match random.below(3) {
+            0 => return std::fs::remove_file(path).is_ok(),
+            1 => bytes.truncate(at),
+            _ if bytes.is_empty() => return false,
+            _ => bytes[at] ^= 1 << random.below(8),
+        }
+        std::fs::write(path, bytes).is_ok()
     }
 
     fn command(&self, program: &[&str], words: &[&str]) -> Command {
@@ -119,19 +168,31 @@ impl Site {
 
     /// Starts the venue, to die at its n-th system call of a kind, if one is given.
     pub fn spawn(&self, death: Option<Death>) -> Venue {
+        self.spawn_under(&death.as_ref().map_or(Vec::new(), strace_words))
+    }
+
+    /// Starts the venue behind the words of another program.
+    pub fn spawn_under(&self, words: &[String]) -> Venue {
         let binary = env!("CARGO_BIN_EXE_pitlane");
-        let words = death.as_ref().map(strace_words);
-        let program = match &words {
-            Some(words) => words.iter().map(String::as_str).chain([binary]).collect(),
-            None => vec![binary],
-        };
+        let program: Vec<&str> = words.iter().map(String::as_str).chain([binary]).collect();
         let errors = File::options().create(true).append(true).open(self.errors()).unwrap();
         let child = self.command(&program, &["run"]).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         Venue { child, began: Instant::now(), lines: Vec::new() }
     }
 
+    /// A counter of the venue that runs, or ran last.
+    pub fn counter(&self, name: &str) -> u64 {
+        let counters = Counters::read(&self.venue().join("counters")).unwrap();
+        counters.into_iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("no counter {name}")).1
+    }
+
     fn errors(&self) -> PathBuf {
         self.disk.path().join("stderr")
+    }
+
+    /// All that venues of this site have said on their standard error.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.errors()).unwrap_or_default()
     }
 
     /// Where a ready venue's order entry is.
@@ -150,7 +211,7 @@ impl Site {
     pub fn keep(mut self) -> String {
         self.memory.disable_cleanup(true);
         self.disk.disable_cleanup(true);
-        let errors = std::fs::read_to_string(self.errors()).unwrap_or_default();
+        let errors = self.said();
         let (memory, disk) = (self.memory.path().display(), self.disk.path().display());
         format!("{}; kept: {memory} and {disk}; its stderr: {errors}", self.drawn)
     }
@@ -194,16 +255,21 @@ impl Venue {
         None
     }
 
-    /// Whether it was killed; ended in another way it fails the test.
-    pub fn was_killed(&mut self) -> bool {
-        let Some(status) = self.child.try_wait().unwrap() else { return false };
+    /// Waits for its end, which was to be killed.
+    pub fn was_killed(&mut self) {
+        let status = self.ended();
         assert_eq!(status.signal(), Some(SIGKILL), "it ended by itself: {status}, {:?}", self.lines);
-        true
     }
 
     /// Without warning.
     pub fn kill(&mut self) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map_or("0", str::trim);
         self.child.kill().unwrap();
+        if tracer != "0" {
+            // One that delays a call looks at nothing else meanwhile, and keeps the dead from being waited for.
+            let _gone_already = Command::new("kill").args(["-KILL", tracer]).stderr(Stdio::null()).status();
+        }
         self.child.wait().unwrap();
     }
 
@@ -213,13 +279,13 @@ impl Venue {
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 
-    /// Waits for its end.
+    /// Waits for its end, which is under way.
     pub fn ended(&mut self) -> ExitStatus {
         let asked = Instant::now();
         loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => return status,
-                None => assert!(asked.elapsed() < STOP_MAX, "it does not stop"),
+                None => assert!(asked.elapsed() < STOP_MAX, "it does not end"),
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -228,8 +294,9 @@ impl Venue {
 
 impl Drop for Venue {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.kill();
+        }
     }
 }
 
@@ -239,11 +306,15 @@ impl Drop for Venue {
 fn strace_words(death: &Death) -> Vec<String> {
     let Death { call, passed, without_ring } = death;
     let inject = format!("inject={call}:signal=KILL:when={passed}");
-    let mut words = vec!["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
-    if *without_ring {
-        words.extend(["-e", "inject=io_uring_setup:error=ENOSYS"]);
-    }
-    words.into_iter().map(str::to_owned).collect()
+    let without = without_ring.then_some("inject=io_uring_setup:error=ENOSYS");
+    strace(&[Some(inject.as_str()), without].into_iter().flatten().collect::<Vec<_>>())
+}
+
+/// Words that run a program under strace with these expressions.
+pub fn strace(expressions: &[&str]) -> Vec<String> {
+    let before = ["strace", "-D", "-f", "-qq", "-o", "/dev/null"];
+    let pairs = expressions.iter().flat_map(|expression| ["-e", expression]);
+    before.into_iter().chain(pairs).map(str::to_owned).collect()
 }
 
 /// Whether programs can be killed at a system call here.

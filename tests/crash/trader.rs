@@ -9,6 +9,8 @@
 //! - an order trades and is cancelled for no more than it has, and only while it lives;
 //! - the number that the venue says it takes next is behind everything that was answered and before everything else.
 
+#![allow(dead_code, reason = "two tests use it, each its part")]
+
 use crate::line::{Line, Place, Polled};
 use crate::random::Random;
 use crate::wire::{self, Answer, Wish};
@@ -67,6 +69,8 @@ pub struct Trader {
     asked: bool,
     pub orders: BTreeMap<u32, Order>,
     pub fills: Vec<Fill>,
+    pub unanswered_max: usize,
+    pub refused: u64,
     pub resent: u64,
     pub repeated: u64,
 }
@@ -85,6 +89,8 @@ impl Trader {
             asked: false,
             orders: BTreeMap::new(),
             fills: Vec::new(),
+            unanswered_max: UNANSWERED_MAX,
+            refused: 0,
             resent: 0,
             repeated: 0,
         }
@@ -163,7 +169,10 @@ impl Trader {
                 let open = if is_live { quantity } else { 0 };
                 assert!(self.orders.insert(number, Order { side, symbol, open }).is_none(), "{user}: {answer:?} twice");
             }
-            Answer::Rejected { number } => self.answered(number),
+            Answer::Rejected { number } => {
+                self.answered(number);
+                self.refused += 1;
+            }
             Answer::Replaced { original, number, open, is_live } => {
                 self.answered(number);
                 let old = self.orders.get_mut(&original).unwrap_or_else(|| panic!("{user}: {answer:?} of nothing"));
@@ -235,7 +244,7 @@ impl Trader {
 
     /// Makes a request of a random kind.
     pub fn trade(&mut self, random: &mut Random) {
-        if self.asked || self.unanswered.len() >= UNANSWERED_MAX || self.line.is_none() {
+        if self.asked || self.unanswered.len() >= self.unanswered_max || self.line.is_none() {
             return;
         }
         match random.below(100) {
@@ -260,6 +269,20 @@ impl Trader {
                 let total = if random.percent(70) { 0 } else { random.below(u64::from(order.open)) as u32 };
                 self.send(&wire::cancel(number, total));
             }
+        }
+    }
+
+    /// Orders that are open.
+    pub fn open_count(&self) -> u64 {
+        self.orders.values().filter(|order| order.open > 0).count() as u64
+    }
+
+    /// Cancels every order that is open.
+    pub fn cancel_all(&mut self) {
+        let open: Vec<u32> =
+            self.orders.iter().filter(|(_, order)| order.open > 0).map(|(number, _)| *number).collect();
+        for number in open {
+            assert!(self.send(&wire::cancel(number, 0)), "{}: no room for a cancel", self.user);
         }
     }
 

@@ -97,7 +97,11 @@ fn a_connection_that_never_logs_in_is_closed_on_either_transport() {
 
 #[test]
 fn connections_beyond_the_places_are_closed_at_once_and_a_place_comes_free() {
-    let mut venue = Venue::open(|config| config.gateway.connections_max = 3);
+    let mut venue = Venue::open(|config| {
+        config.gateway.connections_max = 3;
+        // On a busy machine the idle ones below would be late before the third comes.
+        config.gateway.login_ms_max = 99_999;
+    });
     // One place of each transport is the bystander's.
     let idle = [Raw::connect(venue.orders()), Raw::connect(venue.orders())];
     venue.counts("gateway.connections", 3);

@@ -14,6 +14,7 @@ use pitlane::client::orders::{NewOrder, Replacement};
 use pitlane::types::order::{Display, SideCode, TimeInForce};
 use pitlane::types::{Firm, Price, Quantity, Symbol, UserRef};
 use pitlane::wire::ouch::inbound::{AccountQuery, CancelOrder, DisableEntry, EnableEntry, Inbound, MassCancel};
+use pitlane::wire::ouch::outbound::DAY_END;
 use pitlane::wire::ouch::{MESSAGE_MAX, Outbound, Tags};
 use pitlane::wire::soup::{
     CLIENT_HEARTBEAT, LOGOUT, LoginReject, LoginRequest, ServerPacket, SessionName, unsequenced_header,
@@ -268,11 +269,20 @@ impl Client {
                 ServerPacket::LoginAccepted(accepted) => self.enter_session(wire, accepted.sequence),
                 ServerPacket::LoginRejected(reason) => self.on_refused(reason),
                 ServerPacket::Sequenced(message) => self.on_message(message.to_vec()),
-                ServerPacket::EndOfSession => self.ended = true,
+                ServerPacket::EndOfSession => self.on_end(),
                 ServerPacket::Heartbeat | ServerPacket::Debug(_) => {}
                 ServerPacket::Unsequenced(_) => panic!("{} is sent something outside its stream", self.user),
             }
             self.inbox = inbox[length..].to_vec();
+        }
+    }
+
+    /// The day is over, or only this run of the venue, which may come back.
+    fn on_end(&mut self) {
+        let last = self.heard.last().and_then(|bytes| Outbound::parse(bytes).ok());
+        match last {
+            Some(Outbound::SystemEvent(event)) if event.event == DAY_END => self.ended = true,
+            _ => self.hang_up(true),
         }
     }
 

@@ -57,6 +57,34 @@ fn slot_of(log: &File, number: u64) -> usize {
     RECORDS_START + (number - header.first_number.get()) as usize % slots * RECORD_BYTES
 }
 
+/// Files beside the segments that can be made again (streams, feed, snapshots): some are gone, cut or damaged.
+pub fn spoil_derived(config: &Config, random: &mut Random, trace: &Trace) {
+    let Some(segments) = &config.journal.segments else { return };
+    for path in sorted(&segments.directory) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("segment-")
+            || ["lock", "clean-stop"].contains(&name)
+            || !path.is_file()
+            || random.percent(70)
+        {
+            continue;
+        }
+        trace.count("derived file spoilt", &[]);
+        let mut bytes = std::fs::read(&path).expect("the test's own file");
+        if bytes.is_empty() || random.percent(30) {
+            std::fs::remove_file(&path).expect("the test's own file");
+            continue;
+        }
+        let at = random.below(bytes.len() as u64) as usize;
+        if random.percent(50) {
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= 1 << random.below(8);
+        }
+        std::fs::write(&path, bytes).expect("the test's own file");
+    }
+}
+
 /// The log as it is now, for a later loss of power to bring back.
 pub fn copy_of_log(config: &Config) -> Option<Vec<u8>> {
     std::fs::read(log_path(&config.directory)).ok()

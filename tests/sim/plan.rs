@@ -5,7 +5,7 @@ use crate::client::{Habits, Trades};
 use crate::disk::DiskFaults;
 use crate::network::Weather;
 use crate::support::random::Random;
-use pitlane::config::{Config, Placement, SegmentKnobs, Survives};
+use pitlane::config::{Config, OldSegments, Placement, SegmentKnobs, SnapshotKnobs, Survives};
 use pitlane::engine::book::EVENTS_MAX;
 use pitlane::journal::{LogOptions, SegmentOptions};
 use pitlane::launch::seams::Rooms;
@@ -40,6 +40,10 @@ pub struct Plan {
     pub segment_records: Option<usize>,
     pub log_records: usize,
     pub reserve_percent: u32,
+    pub snapshots: SnapshotKnobs,
+    /// Whether files that can be made again are lost or damaged between two lives.
+    pub spoils: bool,
+    pub grace_ms: u32,
     /// Records that the disk may be behind before orders are refused; 0 for any number.
     pub unsynced_max: u64,
     pub matchers: u16,
@@ -85,6 +89,9 @@ impl Plan {
                 false => 1_500,
             },
             reserve_percent: random.of(&[5, 25, 50]),
+            snapshots: snapshots(random),
+            spoils: random.percent(30),
+            grace_ms: random.of(&[0, 50, 30_000]),
             unsynced_max: if has_segments { random.of(&[0, 0, 12]) } else { 0 },
             matchers,
             tickers: usize::from(matchers) + random.below(2) as usize,
@@ -129,7 +136,8 @@ impl Plan {
         config.password_hashes.truncate(self.clients);
         config.journal.log_bytes = LogOptions::bytes_for(self.log_records);
         config.journal.survives = self.survives;
-        config.journal.snapshots.records = 0;
+        config.journal.snapshots = self.snapshots;
+        config.gateway.grace_ms = self.grace_ms;
         config.journal.reserve_percent = self.reserve_percent;
         config.journal.unsynced_records_max = self.unsynced_max;
         config.journal.segments = self.segment_records.map(|records| SegmentKnobs {
@@ -156,6 +164,14 @@ impl Plan {
 
 const PRICE_LOW: u32 = 18_000;
 const PRICE_HIGH: u32 = 22_000;
+
+fn snapshots(random: &mut Random) -> SnapshotKnobs {
+    SnapshotKnobs {
+        records: random.of(&[0, 7, 30, 100]),
+        seconds: random.of(&[0, 0, 1]),
+        old_segments: random.of(&[OldSegments::Keep, OldSegments::Archive]),
+    }
+}
 
 fn rooms(random: &mut Random) -> Rooms {
     let mut size = |usual: usize| if random.percent(50) { usual } else { random.of(&[1, 2, 5, 16]) };

@@ -157,6 +157,9 @@ impl Run {
             self.trace.count("start", &[self.ground.boot]);
             match Venue::open(&self.config, self.ground.clone()) {
                 Ok(mut venue) => {
+                    if venue.began_behind_snapshot() {
+                        self.trace.count("start behind a snapshot", &[]);
+                    }
                     self.judge();
                     venue.start();
                     return Some(venue);
@@ -333,6 +336,9 @@ impl Run {
     fn fall(&mut self) {
         self.ground.wires.fall();
         self.person.on_fall();
+        if self.plan.spoils {
+            files::spoil_derived(&self.config, &mut self.random, &self.trace);
+        }
     }
 
     fn lose_power(&mut self) {

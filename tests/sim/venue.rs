@@ -8,10 +8,11 @@ use crate::time::{Time, WallTime};
 use pitlane::config::{Config, GatewayKnobs};
 use pitlane::feed::{FeedOptions, FeedPorts};
 use pitlane::gateway::login::Authenticator;
-use pitlane::journal::Disk;
+use pitlane::journal::{Disk, clean};
 use pitlane::launch::LaunchFault;
 use pitlane::launch::closing::Closing;
 use pitlane::launch::placement;
+use pitlane::launch::rebuild::{group, mark_home};
 use pitlane::launch::seams::{Rooms, Seams};
 use pitlane::launch::stages::{Stages, hot_names};
 use pitlane::runtime::agent::Agent;
@@ -84,6 +85,10 @@ impl Seams for Ground {
     }
 }
 
+/// Rounds and turns in them for sessions to end: three seconds, and more turns than between two looks at a clock.
+const ENDING_ROUNDS: usize = 15;
+const ENDING_TURNS: usize = 34;
+
 /// An agent and how long the scheduler passes it over.
 struct Turned {
     agent: Box<dyn Agent>,
@@ -94,7 +99,7 @@ struct Turned {
 pub struct Venue {
     stages: Stages,
     agents: Vec<Turned>,
-    hot: usize,
+    time: Time,
 }
 
 impl Venue {
@@ -103,13 +108,15 @@ impl Venue {
         let names = hot_names(config.market.matchers);
         let threads = names.iter().map(|name| placement::PlannedThread { core: None, agents: vec![name.clone()] });
         let plan = placement::Plan { threads: threads.collect(), idle: IdleStrategy::Spin, reason: String::new() };
+        let time = ground.time.clone();
         let mut stages = Stages::build(config, &plan, ground)?;
         let mut agents: Vec<Box<dyn Agent>> = std::mem::take(&mut stages.hot);
-        let hot = agents.len();
-        agents.append(&mut stages.cold);
         agents.extend(stages.persister.take().map(|persister| Box::new(persister) as Box<dyn Agent>));
+        agents.extend(stages.shadow.take().map(|shadow| Box::new(shadow) as Box<dyn Agent>));
+        agents.append(&mut stages.cold);
+        clean::forget(mark_home(config))?;
         let agents = agents.into_iter().map(|agent| Turned { agent, starved_until: 0 }).collect();
-        Ok(Venue { stages, agents, hot })
+        Ok(Venue { stages, agents, time })
     }
 
     /// The first turn is near.
@@ -162,6 +169,11 @@ impl Venue {
         self.stages.failure.take().map_or_else(|| "nobody says why".to_owned(), |fault| fault.to_string())
     }
 
+    /// Whether it began behind a snapshot and not with the first record.
+    pub fn began_behind_snapshot(&self) -> bool {
+        self.stages.journal_lines.iter().any(|line| line.contains("from the snapshot behind"))
+    }
+
     pub fn operator_socket(&self) -> PathBuf {
         self.stages.endpoints.operator.clone()
     }
@@ -178,13 +190,35 @@ impl Venue {
             }
         }
         let drained = self.delivered() == self.appended();
-        let (hot, cold) = self.agents.split_at_mut(self.hot);
-        hot.iter_mut().for_each(|turned| turned.agent.stop());
-        // The persister is the last of them; the others wait for it.
-        cold.iter_mut().rev().for_each(|turned| turned.agent.stop());
+        if drained && !self.stages.failure.happened() {
+            self.end_sessions();
+        }
+        // In the order of their way: stages, persister, shadow, cold ones.
+        self.agents.iter_mut().for_each(|turned| turned.agent.stop());
         let whole = drained && !self.stages.failure.happened() && self.stages.ends.unsaid().is_none();
-        let closing = || self.stages.ends.closing(Number(self.stages.appended.value()), &config.market);
-        (whole.then(closing), self.delivered())
+        assert!(self.stages.cause.take().is_none(), "the shadow's state is that of the journal");
+        if !whole {
+            return (None, self.delivered());
+        }
+        let end = self.stages.ends.journal_end().expect("the sequencer has stopped");
+        clean::write(mark_home(config), group(&config.market), end).expect("the test's own directory takes a file");
+        (Some(self.stages.ends.closing(Number(self.appended()), &config.market)), self.delivered())
+    }
+}
+
+impl Venue {
+    /// Tells everybody that the run ends, and waits until they have gone or the time for that is over.
+    fn end_sessions(&mut self) {
+        self.stages.ending.request();
+        for _ in 0..ENDING_ROUNDS {
+            self.time.pass(200_000_000);
+            for _ in 0..ENDING_TURNS {
+                (0..self.agents.len()).for_each(|index| self.turn(index, 0, 1));
+            }
+            if self.stages.empty.is_requested() {
+                return;
+            }
+        }
     }
 }
 

@@ -15,9 +15,11 @@ use tempfile::TempDir;
 
 /// Where a venue keeps what outlives the process, and what outlives the power.
 pub struct Site {
-    memory: TempDir,
+    /// Goes with the power.
+    pub memory: TempDir,
     disk: TempDir,
-    config: PathBuf,
+    /// The configuration.
+    pub config: PathBuf,
 }
 
 impl Site {

@@ -113,6 +113,7 @@ background:#fff;border:1px solid var(--line);border-radius:8px;padding:12px 16px
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}code,pre{font:13px ui-monospace,Menlo,monospace}\
 pre{background:#fff;border:1px solid var(--line);border-radius:8px;padding:10px 14px;white-space:pre-wrap;overflow-wrap:anywhere}\
 .key{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:13.5px;margin:0 0 10px}\
+.key b{display:inline-block;width:24px;margin-right:7px;vertical-align:4px}figure .key{margin:4px 6px 2px}\
 .key i{display:inline-block;width:12px;height:12px;border-radius:3px;margin-right:6px;vertical-align:-1px}";
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ const FONT: &str = "sans-serif";
 
 /// One line of a plot.
 pub struct Line {
-    /// In the legend.
+    /// In the key.
     pub name: String,
     /// Which colour, by place in the set.
     pub colour: usize,
@@ -179,12 +179,23 @@ impl plotters::coord::ranged1d::ValueFormatter<f64> for Scale {
     }
 }
 
-/// Lines over two axes.
+/// Lines over two axes, below the key to them: beside the plot, where it hides none of them.
 pub fn lines(x: Axis, y: Axis, series: &[Line]) -> String {
     let mut svg = String::new();
     // Drawing into a text cannot fail; were it to, the page would show an empty plot.
     let _ = draw_lines(&mut svg, x, y, series);
-    svg
+    format!("{}{svg}", key(series))
+}
+
+fn key(series: &[Line]) -> String {
+    let mut html = String::from("<div class=\"key\">");
+    for line in series {
+        let RGB(red, green, blue) = rgb(line.colour);
+        let style = if line.is_dashed { "dashed" } else { "solid" };
+        let name = super::page::escaped(&line.name);
+        html += &format!("<span><b style=\"border-top:3px {style} rgb({red},{green},{blue})\"></b>{name}</span>");
+    }
+    html + "</div>"
 }
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
@@ -213,25 +224,12 @@ fn draw_lines(svg: &mut String, x: Axis, y: Axis, series: &[Line]) -> Drawn {
     for line in series {
         let colour = COLOURS[line.colour % COLOURS.len()];
         let style = colour.stroke_width(2);
-        let drawn = if line.is_dashed {
-            chart.draw_series(DashedLineSeries::new(line.points.iter().copied(), 5, 4, colour.stroke_width(2)))?
+        let points = line.points.iter().copied();
+        if line.is_dashed {
+            chart.draw_series(DashedLineSeries::new(points, 5, 4, style))?;
         } else {
-            chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?
-        };
-        let dashed = line.is_dashed;
-        drawn.label(line.name.clone()).legend(move |(x, y)| {
-            let end = if dashed { x + 9 } else { x + 20 };
-            PathElement::new(vec![(x, y), (end, y)], colour.stroke_width(3))
-        });
-    }
-    if !series.is_empty() {
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.85))
-            .border_style(GRID)
-            .label_font((FONT, 13).into_font().color(&INK))
-            .draw()?;
+            chart.draw_series(LineSeries::new(points, style))?;
+        }
     }
     root.present()?;
     Ok(())

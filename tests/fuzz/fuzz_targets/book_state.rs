@@ -1,0 +1,14 @@
+//! A shard of a snapshot, harmed.
+
+#![no_main]
+
+#[path = "../../support/harm.rs"]
+mod harm;
+#[path = "../../support/journal.rs"]
+mod journal_maker;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    harm::book_state(bytes);
+});
