@@ -1,7 +1,7 @@
 //! Choosing cores: from the machine's topology to who runs where.
 //!
-//! Hot cores are physical cores of one memory node, one hardware thread each, away from the first core, which serves
-//! the system; cores that were isolated already go first, because somebody meant them. What is left is the system's:
+//! Hot cores are physical cores of one memory node, one hardware thread each, away from the core that serves devices
+//! (the first, unless interrupts say otherwise), which is the system's; cores that were isolated already go first, because somebody meant them. What is left is the system's:
 //! other programs, interrupts, Pitlane's cold threads. The stages are dealt to the hot cores there are, the dearest
 //! neighbourhoods last: the feed, whose system calls nobody waits for, gets a core first, then the gateway, then
 //! egress and matchers.
@@ -27,7 +27,8 @@ pub struct Choice {
 }
 
 /// Chooses for `agents` (hot, in the order of an order's way: gateway, sequencer, matchers, egress, feed) among the
-/// cores of `topology` that this process may use. `near` is the memory node of the network card, if one is known.
+/// cores of `topology` that this process may use, the one that serves devices in front. `near` is the memory node of
+/// the network card, if one is known.
 ///
 /// # Panics
 /// Without any core.
@@ -35,10 +36,16 @@ pub fn choose(topology: &Topology, allowed: &[usize], near: Option<usize>, agent
     let online = |id: &usize| topology.core(*id).is_some();
     let usable: Vec<usize> = allowed.iter().copied().filter(online).collect();
     let isolated: Vec<usize> = topology.isolated.iter().copied().filter(online).collect();
-    let first = usable.iter().min().or(isolated.iter().min()).copied().expect("a process may use at least one core");
+    let first = usable.first().or(isolated.first()).copied().expect("a process may use at least one core");
     let mut reasons = Vec::new();
+    if usable.iter().any(|id| *id < first) {
+        reasons.push(format!("core {first} serves the devices' interrupts, so it is the system's"));
+    }
     let candidates = if isolated.is_empty() {
-        usable.iter().copied().filter(|id| *id != first && !topology.are_siblings(first, *id)).collect()
+        let apart = |id: &usize| *id != first && !topology.are_siblings(first, *id);
+        let mut candidates: Vec<usize> = usable.iter().copied().filter(apart).collect();
+        candidates.sort_unstable();
+        candidates
     } else {
         reasons.push(format!("isolated cores are taken: {}", list(&isolated)));
         isolated.clone()
@@ -263,6 +270,15 @@ mod tests {
         let choice = choose_for(&plain(2), None, 1);
         assert_eq!((choice.hot.as_slice(), choice.system.as_slice()), (&[1][..], &[0][..]));
         assert_eq!(agents_of(&choice), names(&["sequencer matcher.0 egress gateway feed"]));
+    }
+
+    #[test]
+    fn the_core_that_serves_devices_is_the_systems() {
+        let choice = choose(&plain(2), &[1, 0], None, &stages::hot_names(1));
+        assert_eq!((choice.hot.as_slice(), choice.system.as_slice()), (&[0][..], &[1][..]));
+        assert!(choice.reasons[0].starts_with("core 1 serves the devices"), "{:?}", choice.reasons);
+        let choice = choose(&plain(4), &[2, 0, 1, 3], None, &stages::hot_names(1));
+        assert_eq!(choice.hot, [0, 1, 3]);
     }
 
     #[test]

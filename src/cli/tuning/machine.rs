@@ -85,6 +85,8 @@ impl Machine {
             true => affinity::allowed().map_err(|error| format!("reading the cores this process may use: {error}"))?,
             false => online.iter().copied().filter(|id| !topology.isolated.contains(id)).collect(),
         };
+        // As a plan without a map orders them: an interrupt that cannot be moved can still be avoided.
+        let allowed = affinity::busiest_first(allowed, &tree.read("proc/interrupts").unwrap_or_default());
         let cards = cards(&tree);
         let agents = stages::hot_names(matchers);
         let choice = match hot {
