@@ -54,15 +54,16 @@ impl Desk {
         self.trade_until(random, |desk| desk.message_count() >= enough)
     }
 
-    /// Trades until something holds; false when the venue is gone before.
+    /// Trades until something holds; false when the venue, or a connection, is gone before.
     pub fn trade_until(&mut self, random: &mut Random, mut holds: impl FnMut(&Desk) -> bool) -> bool {
         let mut last = (self.message_count(), Instant::now());
         while !holds(self) {
-            for trader in &mut self.traders {
+            let is_there = self.traders.iter_mut().all(|trader| {
                 (0..random.below(8)).for_each(|_| trader.trade(random));
-                if !trader.take() {
-                    return false;
-                }
+                trader.take()
+            });
+            if !is_there {
+                return holds(self);
             }
             if self.message_count() != last.0 {
                 last = (self.message_count(), Instant::now());
