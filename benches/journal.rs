@@ -33,9 +33,8 @@ const SLICES: usize = 30;
 fn main() {
     // `cargo test` runs benches with this argument to see that they start; one short slice does.
     let slices = if std::env::args().any(|argument| argument == "--test") { 1 } else { SLICES };
-    let cores = affinity::allowed().expect("the allowed cores are known");
     // As an exchange does it: the hot thread keeps off the core that serves the disk.
-    let cores = affinity::busiest_first(cores, &std::fs::read_to_string(affinity::INTERRUPTS).unwrap_or_default());
+    let cores = affinity::devices_first().expect("the allowed cores are known");
     let pinned = affinity::pin(*cores.last().expect("there is a core"));
     let shared = Path::new("/dev/shm");
     let root = if shared.is_dir() { shared.to_path_buf() } else { std::env::temp_dir() };

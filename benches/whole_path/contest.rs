@@ -283,5 +283,5 @@ pub fn echo_if_asked() -> io::Result<bool> {
 
 /// Pins the calling thread to the last core allowed.
 pub fn pin_last() -> io::Result<()> {
-    affinity::allowed()?.last().map_or(Ok(()), |&core| affinity::pin(core))
+    affinity::devices_first()?.last().map_or(Ok(()), |&core| affinity::pin(core))
 }

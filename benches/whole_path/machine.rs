@@ -27,7 +27,7 @@ pub fn describe(arguments: &[String]) -> io::Result<()> {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let kernel = first_line("/proc/sys/kernel/osrelease");
-    let cores = affinity::allowed()?;
+    let cores = affinity::devices_first()?;
     println!("machine    {}, cores {cores:?}", model.trim_start_matches(['\t', ' ', ':']));
     println!(
         "kernel     {kernel}, clock {}",

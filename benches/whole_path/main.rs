@@ -95,7 +95,7 @@ fn main() -> io::Result<()> {
 /// Runs a measurement on a thread pinned to the first core; children are started before, by threads that are not.
 fn measured<T: Send>(measure: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     let on_first = || {
-        affinity::allowed()?.first().map_or(Ok(()), |&core| affinity::pin(core))?;
+        affinity::devices_first()?.first().map_or(Ok(()), |&core| affinity::pin(core))?;
         measure()
     };
     thread::scope(|scope| scope.spawn(on_first).join().map_err(|_| io::Error::other("a measurement panicked"))?)

@@ -240,10 +240,7 @@ impl Exchange {
 fn cores(config: &Config) -> std::io::Result<Vec<usize>> {
     match (&config.threads.placement, config.threads.shared_core) {
         (Placement::Map(_), _) | (_, Some(_)) => affinity::reachable(),
-        _ => {
-            let interrupts = std::fs::read_to_string(affinity::INTERRUPTS).unwrap_or_default();
-            affinity::allowed().map(|cores| affinity::busiest_first(cores, &interrupts))
-        }
+        _ => affinity::devices_first(),
     }
 }
 

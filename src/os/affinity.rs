@@ -189,6 +189,15 @@ pub fn busiest_first(mut cores: Vec<usize>, interrupts: &str) -> Vec<usize> {
     cores
 }
 
+/// The cores allowed, those that serve devices first: what measures or plays takes the first, the exchange the last. A
+/// thread that is pinned sees its own core alone.
+/// # Errors
+/// What the system says about the cores; without its interrupts they stand in their order.
+pub fn devices_first() -> io::Result<Vec<usize>> {
+    let interrupts = std::fs::read_to_string(INTERRUPTS).unwrap_or_default();
+    allowed().map(|cores| busiest_first(cores, &interrupts))
+}
+
 /// The core the calling thread runs on at this moment.
 pub fn current() -> Option<usize> {
     // SAFETY: a plain call without arguments.

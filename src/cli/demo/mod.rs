@@ -129,7 +129,7 @@ pub fn main(arguments: Arguments) -> Outcome {
 
 /// The exchange spins on the last core it may use; what plays here keeps off it where there is another.
 fn step_aside() {
-    if let Ok(allowed) = affinity::allowed()
+    if let Ok(allowed) = affinity::devices_first()
         && let [first, _, ..] = allowed[..]
     {
         // Where pinning is refused, the scheduler places us; slower, not wrong.

@@ -33,7 +33,7 @@ pub fn main() -> Outcome {
 
 /// Pins the calling thread to the last core allowed: the exchange's, where its agents share one.
 fn pin_last() -> io::Result<()> {
-    affinity::allowed()?.last().map_or(Ok(()), |&core| affinity::pin(core))
+    affinity::devices_first()?.last().map_or(Ok(()), |&core| affinity::pin(core))
 }
 
 fn tcp_if_asked() -> io::Result<bool> {

@@ -210,7 +210,7 @@ fn jitter(arguments: &Arguments) -> Result<Vec<CoreGaps>, Failure> {
         return Ok(Vec::new());
     }
     let fault = |e: io::Error| Failure::Fault(format!("looking at the cores: {e}"));
-    let allowed = affinity::allowed().map_err(fault)?;
+    let allowed = affinity::devices_first().map_err(fault)?;
     let ends = [arguments.core.or(allowed.first().copied()), allowed.last().copied()];
     let mut cores: Vec<usize> = ends.into_iter().flatten().collect();
     cores.dedup();
@@ -240,7 +240,7 @@ fn case<W: Write + Send>(
 }
 
 fn pin(core: Option<usize>) -> Result<(), Failure> {
-    let first = || affinity::allowed().ok().and_then(|cores| cores.first().copied());
+    let first = || affinity::devices_first().ok().and_then(|cores| cores.first().copied());
     let Some(core) = core.or_else(first) else { return Ok(()) };
     affinity::pin(core).map_err(|e| Failure::Fault(format!("pinning to core {core}: {e}")))
 }
