@@ -347,7 +347,9 @@ impl Run {
         self.ground.disk.lose_power();
         files::lose_memory(&self.config, self.plan.log_fate, self.older_log.as_ref(), &mut self.random, &self.trace);
         self.older_log = None;
-        if self.plan.survives == Survives::ProcessCrash && self.bug != Some(Bug::PromiseTooWeak) {
+        let promised = self.plan.survives == Survives::PowerLoss || self.bug == Some(Bug::PromiseTooWeak);
+        // A sector that went astray into the very last group cannot be told from a write cut off; only a replica could.
+        if !promised || self.ground.disk.was_misdirected() {
             // Nobody was promised anything: what is under way, and all that the journal has no more, is forgotten.
             self.may_lose = true;
             self.ground.wires.forget();
