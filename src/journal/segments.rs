@@ -49,6 +49,22 @@ pub fn lock_path(directory: &Path) -> PathBuf {
 /// # Errors
 /// What the system says, but for there being no such directory, which has no segments.
 pub fn list(directory: &Path) -> Result<Vec<(u64, PathBuf)>, JournalFault> {
+    let mut found = numbered(directory, PREFIX, DIGITS, &["", ARCHIVED_SUFFIX])?;
+    // By number, and of one number the shorter name first, which is the segment itself.
+    found.sort_unstable();
+    found.dedup_by_key(|(number, _)| *number);
+    Ok(found)
+}
+
+/// Number and file of each name in a directory that is `prefix`, so many digits, and one of `suffixes`; in no order.
+/// # Errors
+/// What the system says, but for there being no such directory, which has none.
+pub(super) fn numbered(
+    directory: &Path,
+    prefix: &str,
+    digits_count: usize,
+    suffixes: &[&str],
+) -> Result<Vec<(u64, PathBuf)>, JournalFault> {
     let fault = || JournalFault::io("read the directory", directory);
     let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -57,16 +73,14 @@ pub fn list(directory: &Path) -> Result<Vec<(u64, PathBuf)>, JournalFault> {
     let mut found = Vec::new();
     for entry in entries {
         let name = entry.map_err(fault())?.file_name();
-        let digits = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        let digits = digits.map(|name| name.strip_suffix(ARCHIVED_SUFFIX).unwrap_or(name));
-        let digits = digits.filter(|text| text.len() == DIGITS && text.bytes().all(|b| b.is_ascii_digit()));
-        if let Some(number) = digits.and_then(|text| text.parse().ok()) {
+        let rest = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        let digits = rest.and_then(|rest| rest.split_at_checked(digits_count));
+        let digits =
+            digits.filter(|(text, suffix)| text.bytes().all(|b| b.is_ascii_digit()) && suffixes.contains(suffix));
+        if let Some(number) = digits.and_then(|(text, _)| text.parse().ok()) {
             found.push((number, directory.join(name)));
         }
     }
-    // By number, and of one number the shorter name first, which is the segment itself.
-    found.sort_unstable();
-    found.dedup_by_key(|(number, _)| *number);
     Ok(found)
 }
 

@@ -9,6 +9,7 @@
 
 use super::fault::JournalFault;
 use super::segment::disk_fault;
+use super::segments::numbered;
 use crate::types::{Nanos, Number};
 use crate::wire::record::Link;
 use crate::wire::snapshot::{SNAPSHOT_MAGIC, SectionHeader, SnapshotHeader};
@@ -111,20 +112,8 @@ pub fn snapshot_path(directory: &Path, number: Number) -> PathBuf {
 /// # Errors
 /// What the system says, but for there being no such directory.
 pub fn list(directory: &Path) -> Result<Vec<(Number, PathBuf)>, JournalFault> {
-    let fault = || JournalFault::io("read the directory", directory);
-    let entries = match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(fault())?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(fault())?.file_name();
-        let digits = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        let digits = digits.filter(|text| text.len() == DIGITS && text.bytes().all(|b| b.is_ascii_digit()));
-        if let Some(number) = digits.and_then(|text| text.parse().ok()) {
-            found.push((Number(number), directory.join(name)));
-        }
-    }
+    let found = numbered(directory, PREFIX, DIGITS, &[""])?;
+    let mut found: Vec<_> = found.into_iter().map(|(number, path)| (Number(number), path)).collect();
     found.sort_unstable_by(|a, b| b.cmp(a));
     Ok(found)
 }
