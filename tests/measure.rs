@@ -3,7 +3,8 @@
 
 use pitlane::measure::result::files;
 use pitlane::measure::result::histograms::merged;
-use pitlane::runtime::stamps::SPANS;
+use pitlane::measure::trace::{ALL, SLOWEST_MAX, STEPS};
+use pitlane::runtime::stamps::{SPANS, WHOLE};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -54,9 +55,17 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
         assert_eq!((case.intended.count, case.slices.len(), case.lost), (2 * 81, 2, 0), "{case:?}");
         assert_eq!(case.floor.unwrap().count, 2 * 81);
         assert!(case.ratio(|p| p.p50).unwrap().median > 0.0);
-        // One in 7 of some 100 orders, warm-ups too.
+        // One in 7 of some 80 orders, joined with what the client noted of them: each step, and the sums.
         let stages: Vec<&str> = case.stages.iter().map(|stage| stage.name.as_str()).collect();
-        assert_eq!(stages, SPANS, "{case:?}");
+        assert_eq!(stages, [&STEPS[..], &[SPANS[WHOLE], ALL]].concat(), "{case:?}");
+        let trace = case.trace.as_ref().unwrap();
+        assert!(trace.joined > 0 && trace.joined <= trace.stamped && trace.missed == 0, "{trace:?}");
+        assert!(case.stages.iter().all(|stage| stage.percentiles.count == trace.joined));
+        assert_eq!(trace.slowest.len(), SLOWEST_MAX.min(trace.joined as usize));
+        for slow in &trace.slowest {
+            assert_eq!(slow.steps_ns.iter().sum::<u64>(), slow.total_ns, "{slow:?}");
+            assert!(slow.total_ns <= case.intended.max && slow.session < 2 && slow.slice < 2, "{slow:?}");
+        }
         for name in case.series() {
             assert_eq!(merged(&series[&name]).count(), 2 * 81, "{name}");
             let hgrm = fs::read_to_string(out.join(format!("{name}.hgrm"))).unwrap();
@@ -66,6 +75,8 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("tcp, 2 k/s") && page.contains(&run.machine.kernel), "the page says what and where");
     assert_eq!(page.matches("<svg").count(), 2 + 2 + 1 + 1, "distributions, times, throughput, stages");
+    assert_eq!(page.matches("<details>").count(), 2, "the slowest messages, over each transport");
+    assert!(text(&output.stdout).contains("slowest stamped"), "{}", text(&output.stdout));
     assert!(!run.jitter.is_empty() && page.contains("What the machine does by itself"));
     assert_eq!(fs::read_to_string(out.join("summary.csv")).unwrap().lines().count(), 1 + 2 * 3);
     // A second run into the same place would leave nobody knowing which is which.

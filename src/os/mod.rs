@@ -8,6 +8,7 @@ pub mod file_ring;
 pub mod lost_memory;
 pub mod mapped;
 pub mod pages;
+pub mod pairs;
 pub mod prefetch;
 pub mod quiet;
 pub mod signal;

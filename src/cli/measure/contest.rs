@@ -16,9 +16,12 @@ use crate::measure::load::schedule::Sample;
 use crate::measure::load::{LoadReport, Pacing, Plan, Player, PlayerOptions, SessionCounts, Transport};
 use crate::measure::result::histograms::HistogramLog;
 use crate::measure::result::{Case, Setting, Slice, StageFigures};
+use crate::measure::trace::{PlayedSlice, Tracer};
 use crate::os::clock::monotonic_ns;
+use crate::os::pairs::PAIR_EVERY_NS;
 use crate::os::signal;
 use crate::runtime::spans::SpanCounts;
+use crate::runtime::way_file::WayReader;
 use crate::types::TickerId;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -98,13 +101,15 @@ pub struct Contest<'a> {
     floor: Latencies,
     slices: Vec<Slice>,
     stages_before: Vec<SpanCounts>,
+    ways: WayReader,
+    tracer: Tracer,
 }
 
 impl<'a> Contest<'a> {
     /// Logs in. The exchange runs.
     ///
     /// # Errors
-    /// What a session says.
+    /// What a session says, or what is wrong with the exchange's file of ways.
     pub fn new(
         terms: &'a Terms<'a>,
         rate: u64,
@@ -115,7 +120,9 @@ impl<'a> Contest<'a> {
         let fault = |e: &dyn std::fmt::Display| Failure::Fault(format!("logging in to the exchange: {e}"));
         let sessions = venue.log_in(transport).map_err(|e| fault(&e))?;
         let samples_max = samples_max(rate, terms.setting);
-        let options = PlayerOptions { in_flight_max: terms.window, samples_max, ..PlayerOptions::default() };
+        let pairs_max = pairs_max(terms.setting);
+        let ways = venue.ways().map_err(|e| Failure::Fault(format!("reading the exchange's ways: {e}")))?;
+        let options = PlayerOptions { in_flight_max: terms.window, samples_max, pairs_max, ..PlayerOptions::default() };
         let mut player = Player::new(sessions, symbols(venue.config()), options);
         player.synchronize(DRAIN_NS).map_err(|e| fault(&e))?;
         Ok(Contest {
@@ -130,6 +137,8 @@ impl<'a> Contest<'a> {
             floor: Latencies::new(),
             slices: Vec::new(),
             stages_before: venue.stages(),
+            ways,
+            tracer: Tracer::new(),
         })
     }
 
@@ -159,14 +168,16 @@ impl<'a> Contest<'a> {
             }
             let Some(report) = report else { break };
             self.note(&name, &report, log)?;
+            self.trace(slice, &report);
             if let Some(fault) = report.total().fault {
                 let ended = venue.ended().map_or_else(String::new, |ended| format!(" (the exchange: {ended})"));
                 faults.push(format!("a session was lost in slice {}: {fault}{ended}", slice + 1));
                 break;
             }
         }
-        let stages = self.stages(venue);
-        Ok(self.case(name, transport, stages, &faults))
+        let inside = self.stages(venue);
+        self.tracer.on_ways(&self.ways.take(), self.ways.missed());
+        Ok(self.case(name, transport, inside, &faults))
     }
 
     fn play_floor(&mut self, beside: &mut FloorOf) -> io::Result<()> {
@@ -225,6 +236,14 @@ impl<'a> Contest<'a> {
         log.add(&format!("{name}-floor"), samples, first, at_ns, Sample::intended_ns)
     }
 
+    /// Joins the slice's requests with the ways that were told so far. Nobody runs now.
+    fn trace(&mut self, index: usize, report: &LoadReport) {
+        let measured_from_ns = report.start_ns + self.terms.setting.unmeasured_ns;
+        let samples = report.measured[0].samples.kept().to_vec();
+        self.tracer.on_slice(PlayedSlice { index, measured_from_ns, samples, pairs: report.pairs.clone() });
+        self.tracer.on_ways(&self.ways.take(), self.ways.missed());
+    }
+
     /// Times from stage to stage of all that was played, warm-ups too. The exchange runs on for a moment: the cold
     /// thread that puts stamps together may have been halted with some in hand.
     fn stages(&self, venue: &Venue) -> Vec<StageFigures> {
@@ -250,8 +269,10 @@ impl<'a> Contest<'a> {
         figures.collect()
     }
 
-    fn case(self, name: String, transport: Transport, stages: Vec<StageFigures>, faults: &[String]) -> Case {
+    /// The case. Where nothing could be joined, stages are those `inside` the exchange.
+    fn case(self, name: String, transport: Transport, inside: Vec<StageFigures>, faults: &[String]) -> Case {
         let total = &self.total;
+        let (joined, trace) = self.tracer.finish();
         let mut case = Case {
             name,
             transport: transport.text().to_owned(),
@@ -265,12 +286,18 @@ impl<'a> Contest<'a> {
             floor: Some(self.floor.percentiles()),
             slices: self.slices,
             lateness: total.lateness,
-            stages,
+            stages: if joined.is_empty() { inside } else { joined },
+            trace: (trace.stamped > 0).then_some(trace),
             marks: Vec::new(),
         };
         case.judge(faults);
         case
     }
+}
+
+/// Readings of counter and clock of a slice, however long it takes.
+fn pairs_max(setting: &Setting) -> usize {
+    ((setting.slice_ns + setting.unmeasured_ns + OVERTIME_NS + DRAIN_NS) / PAIR_EVERY_NS) as usize + 16
 }
 
 /// Requests of a slice, and some more: none may go unsampled.

@@ -306,6 +306,8 @@ fn print(run: &Run) {
             ratio(|p| p.p99),
         );
         case.marks.iter().for_each(|mark| println!("    {mark}"));
+        let slowest = case.trace.as_ref().filter(|trace| !trace.slowest.is_empty());
+        slowest.iter().for_each(|trace| println!("    {}", trace.blame()));
     }
     println!(
         "! the load tool was late for more than half of what lies beyond: the figure is its core's, not the exchange's"

@@ -4,6 +4,7 @@ use super::super::latency::{Latencies, Percentiles, time};
 use super::super::table::Table;
 use super::schedule::{Lateness, Samples};
 use crate::client::orders::Fault;
+use crate::os::pairs::Pairs;
 use crate::types::Reject;
 use std::fmt;
 
@@ -212,6 +213,8 @@ pub struct LoadReport {
     pub sessions: Vec<SessionCounts>,
     /// By transport, those in use.
     pub measured: Vec<Measured>,
+    /// Counter and clock from before the first send to behind the last answer, where readings are taken.
+    pub pairs: Pairs,
 }
 
 impl LoadReport {

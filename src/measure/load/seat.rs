@@ -10,7 +10,8 @@ use super::waiting::{Asked, Request, Waiting};
 use crate::client::orders::{Incoming, NewOrder, OrderSession, Refusal, Replacement};
 use crate::measure::flow::FlowAction;
 use crate::os::clock::monotonic_ns;
-use crate::types::{CancelReason, Channel, ClientOrderId, Price, Quantity, Symbol, TimeInForce, UserRef};
+use crate::runtime::way_file::Who;
+use crate::types::{CancelReason, Channel, ClientOrderId, Price, Quantity, SessionId, Symbol, TimeInForce, UserRef};
 use crate::wire::ouch::{Outbound, Tags, outbound};
 
 /// What became of a step.
@@ -184,7 +185,7 @@ impl Seat {
                 let request = self.answer(orders, |r| r.asked == Asked::Enter && r.user_ref == m.user_ref);
                 let Some(request) = request else { return self.counts.foreign += 1 };
                 self.counts.answers_accepted += 1;
-                record(&request, now, measured);
+                self.record(&request, now, measured);
                 if m.state == outbound::STATE_DEAD {
                     self.end(request.slot, orders);
                 }
@@ -194,7 +195,7 @@ impl Seat {
                 let request = self.answer(orders, |r| r.asked == Asked::Replace && r.user_ref == m.user_ref);
                 let Some(request) = request else { return self.counts.foreign += 1 };
                 self.counts.answers_replaced += 1;
-                record(&request, now, measured);
+                self.record(&request, now, measured);
                 orders.confirm(request.slot, m.user_ref, m.quantity);
                 if m.state == outbound::STATE_DEAD {
                     self.end(request.slot, orders);
@@ -234,7 +235,7 @@ impl Seat {
         let names = |r: &Request| matches!(r.asked, Asked::Enter | Asked::Replace) && r.user_ref == m.user_ref;
         let Some(request) = self.answer(orders, names) else { return self.counts.foreign += 1 };
         self.counts.rejects.count(m.reason);
-        record(&request, now, measured);
+        self.record(&request, now, measured);
         match request.asked {
             Asked::Replace => orders.unname(request.slot, request.user_ref),
             Asked::Enter | Asked::Cancel | Asked::Query => self.end(request.slot, orders),
@@ -254,7 +255,7 @@ impl Seat {
         }
         if let Some(request) = &request {
             self.counts.answers_canceled += 1;
-            record(request, now, measured);
+            self.record(request, now, measured);
             if request.asked == Asked::Replace {
                 orders.unname(request.slot, request.user_ref);
             }
@@ -291,6 +292,23 @@ impl Seat {
             let overtaken = &mut self.counts.overtaken;
             self.waiting.settle_order(slot, |request| overtake(request, overtaken, orders));
         }
+    }
+
+    #[inline]
+    fn record(&self, request: &Request, now: u64, measured: &mut Measured) {
+        if !request.measured {
+            return;
+        }
+        measured.intended.record(now.saturating_sub(request.due_ns));
+        measured.service.record(now.saturating_sub(request.sent_ns));
+        measured.slip.record(request.sent_ns.saturating_sub(request.due_ns));
+        let who = match request.asked {
+            Asked::Enter | Asked::Replace => Who::of(SessionId(self.index), Channel::NONE, request.user_ref),
+            // A cancel goes by its order's number.
+            Asked::Cancel | Asked::Query => Who::NOBODY,
+        };
+        let (due_ns, sent_ns) = (request.due_ns, request.sent_ns);
+        measured.samples.push(Sample { due_ns, sent_ns, answered_ns: now, who });
     }
 
     fn answer(&mut self, orders: &mut Orders, fits: impl Fn(&Request) -> bool) -> Option<Request> {
@@ -344,16 +362,6 @@ fn overtake(request: &Request, overtaken: &mut u64, orders: &mut Orders) {
     }
     *overtaken += 1;
     orders.answered(request.slot);
-}
-
-#[inline]
-fn record(request: &Request, now: u64, measured: &mut Measured) {
-    if request.measured {
-        measured.intended.record(now.saturating_sub(request.due_ns));
-        measured.service.record(now.saturating_sub(request.sent_ns));
-        measured.slip.record(request.sent_ns.saturating_sub(request.due_ns));
-        measured.samples.push(Sample { due_ns: request.due_ns, sent_ns: request.sent_ns, answered_ns: now });
-    }
 }
 
 fn new_order(action: &FlowAction, symbol: Symbol) -> NewOrder {
