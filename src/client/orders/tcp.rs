@@ -5,7 +5,8 @@
 //! size and goes first on the next turn. Receiving fills a buffer of fixed size and takes whole packets off its
 //! front. No allocation after connecting; system calls: one send a request, one receive a turn without a packet.
 
-use super::{Fault, Login, Packet};
+use super::door::{Login, Packet};
+use super::terms::Fault;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::soup::{CLIENT_HEARTBEAT, HEADER_BYTES, LOGOUT, LoginAccepted, ServerPacket, unsequenced_header};
 use std::io::{ErrorKind, Read, Write};
