@@ -1,6 +1,7 @@
 //! `pitlane measure` and `pitlane report` as a user runs them: what they leave behind, and what they say when something
 //! is wrong. Times are never judged: this machine may be busy, and then the marks say so.
 
+use pitlane::measure::load::kernel::KERNEL_STEPS;
 use pitlane::measure::result::files;
 use pitlane::measure::result::histograms::merged;
 use pitlane::measure::trace::{ALL, SLOWEST_MAX, STEPS};
@@ -101,6 +102,35 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
     let said = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2));
     assert!(said.contains("cannot be compared: flow: ping against generated"), "{said}");
+}
+
+#[test]
+fn stamps_of_the_kernel_are_taken_over_tcp_or_said_to_be_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let output = measure(&out, &["--kernel-stamps"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let (run, _) = files::read(&out).unwrap();
+    let [shared, tcp] = &run.cases[..] else { panic!("{:?}", run.cases) };
+    assert_eq!((&shared.kernel, run.setting.kernel_stamps), (&None, true), "no kernel is on the way of a ring");
+    let kernel = tcp.kernel.as_ref().unwrap();
+    assert!(kernel.followed > 0 && tcp.lost == 0, "{kernel:?}");
+    assert!(kernel.transmitted <= kernel.followed && kernel.received <= kernel.followed, "{kernel:?}");
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("What the kernel saw") && text(&output.stdout).contains(&kernel.said()));
+    if kernel.steps.is_empty() {
+        eprintln!("not checked any further: {}", kernel.said());
+        return assert!(page.contains("NO STAMPS") || kernel.clock_set > 0, "{}", kernel.said());
+    }
+    let steps: Vec<&str> = kernel.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(steps, KERNEL_STEPS);
+    assert!(kernel.steps.iter().all(|step| step.percentiles.max <= tcp.service.max), "each is a part of the whole");
+    // A run without them is another measurement.
+    let plain = directory.path().join("plain");
+    assert!(measure(&plain, &["--transport", "tcp"]).status.success());
+    let refused = pitlane(&["report", "--compare", plain.to_str().unwrap(), out.to_str().unwrap()]);
+    let said = text(&refused.stderr);
+    assert!(said.contains("cannot be compared: stamps of the kernel: false against true"), "{said}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod counts;
 pub mod crc;
 pub mod ethtool;
 pub mod file_ring;
+pub mod kernel_stamps;
 pub mod lost_memory;
 pub mod mapped;
 pub mod pages;

@@ -12,6 +12,7 @@ use crate::measure::floor::{self, FloorPlan, FloorReport, RingLane, TcpLane};
 use crate::measure::flow::ping::Ping;
 use crate::measure::flow::{FlowStep, Pace, Paced};
 use crate::measure::latency::Latencies;
+use crate::measure::load::kernel::{FOLLOW_EVERY, KernelTally};
 use crate::measure::load::schedule::Sample;
 use crate::measure::load::{LoadReport, Pacing, Plan, Player, PlayerOptions, SessionCounts, Transport};
 use crate::measure::result::histograms::HistogramLog;
@@ -103,6 +104,7 @@ pub struct Contest<'a> {
     stages_before: Vec<SpanCounts>,
     ways: WayReader,
     tracer: Tracer,
+    kernel: KernelTally,
 }
 
 impl<'a> Contest<'a> {
@@ -118,11 +120,21 @@ impl<'a> Contest<'a> {
         flow: Flow,
     ) -> Result<Contest<'a>, Failure> {
         let fault = |e: &dyn std::fmt::Display| Failure::Fault(format!("logging in to the exchange: {e}"));
-        let sessions = venue.log_in(transport).map_err(|e| fault(&e))?;
+        let mut sessions = venue.log_in(transport).map_err(|e| fault(&e))?;
         let samples_max = samples_max(rate, terms.setting);
         let pairs_max = pairs_max(terms.setting);
         let ways = venue.ways().map_err(|e| Failure::Fault(format!("reading the exchange's ways: {e}")))?;
-        let options = PlayerOptions { in_flight_max: terms.window, samples_max, pairs_max, ..PlayerOptions::default() };
+        let followed_max = if terms.setting.kernel_stamps { samples_max / FOLLOW_EVERY as usize } else { 0 };
+        let options = PlayerOptions {
+            in_flight_max: terms.window,
+            samples_max,
+            pairs_max,
+            followed_max,
+            ..PlayerOptions::default()
+        };
+        for (session, _) in sessions.iter_mut().filter(|_| followed_max > 0) {
+            session.stamp_by_kernel().map_err(|e| Failure::Fault(format!("asking the kernel for stamps: {e}")))?;
+        }
         let mut player = Player::new(sessions, symbols(venue.config()), options);
         player.synchronize(DRAIN_NS).map_err(|e| fault(&e))?;
         Ok(Contest {
@@ -139,6 +151,7 @@ impl<'a> Contest<'a> {
             stages_before: venue.stages(),
             ways,
             tracer: Tracer::new(),
+            kernel: KernelTally::new(),
         })
     }
 
@@ -238,6 +251,7 @@ impl<'a> Contest<'a> {
 
     /// Joins the slice's requests with the ways that were told so far. Nobody runs now.
     fn trace(&mut self, index: usize, report: &LoadReport) {
+        self.kernel.add(&report.measured[0].kernel, report.offsets);
         let measured_from_ns = report.start_ns + self.terms.setting.unmeasured_ns;
         let samples = report.measured[0].samples.kept().to_vec();
         self.tracer.on_slice(PlayedSlice { index, measured_from_ns, samples, pairs: report.pairs.clone() });
@@ -288,6 +302,7 @@ impl<'a> Contest<'a> {
             lateness: total.lateness,
             stages: if joined.is_empty() { inside } else { joined },
             trace: (trace.stamped > 0).then_some(trace),
+            kernel: self.kernel.finish(),
             marks: Vec::new(),
         };
         case.judge(faults);

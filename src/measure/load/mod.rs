@@ -11,6 +11,7 @@
 //! [`Pacing::Flood`] sends as fast as the windows allow, to find the most the venue takes; [`Player::ping`] is a
 //! closed loop of one request, to find the least a round trip takes.
 
+pub mod kernel;
 mod map;
 mod orders;
 pub mod report;
@@ -24,6 +25,7 @@ use super::flow::FlowStep;
 use super::latency::Latencies;
 use crate::client::orders::{Fault, Incoming, NewOrder, OrderSession, Refusal};
 use crate::os::clock::monotonic_ns;
+use crate::os::kernel_stamps::Offset;
 use crate::os::pairs::Pairs;
 use crate::types::{Channel, Quantity, Symbol};
 use crate::wire::ouch::Outbound;
@@ -55,12 +57,14 @@ pub struct PlayerOptions {
     /// Readings of counter and clock together, [`PAIR_EVERY_NS`](crate::os::pairs::PAIR_EVERY_NS) apart, for who wants to join what is kept with the
     /// venue's own stamps; 0 takes none.
     pub pairs_max: usize,
+    /// Requests of each transport that are followed through the kernel, on sessions that have it stamp; 0 follows none.
+    pub followed_max: usize,
 }
 
 impl Default for PlayerOptions {
-    /// 65,536 orders, 1,024 requests, no samples, no readings.
+    /// 65,536 orders, 1,024 requests, no samples, no readings, none followed.
     fn default() -> Self {
-        PlayerOptions { orders_max: 65_536, in_flight_max: 1_024, samples_max: 0, pairs_max: 0 }
+        PlayerOptions { orders_max: 65_536, in_flight_max: 1_024, samples_max: 0, pairs_max: 0, followed_max: 0 }
     }
 }
 
@@ -155,10 +159,12 @@ impl Player {
         let orders = Orders::new(options.orders_max, sessions.len() * options.in_flight_max.max(1) * 2);
         let seat = |(index, (session, transport)): (usize, (OrderSession, Transport))| {
             let measured = transports.iter().position(|&t| t == transport).expect("collected from the sessions");
-            Seat::new(session, index as u16, measured, options.in_flight_max)
+            let seat = Seat::new(session, index as u16, measured, options.in_flight_max);
+            if options.followed_max > 0 { seat.following() } else { seat }
         };
         let seats = sessions.into_iter().enumerate().map(seat).collect();
-        let measured = transports.into_iter().map(|t| Measured::new(t, options.samples_max)).collect();
+        let measured =
+            transports.into_iter().map(|t| Measured::new(t, options.samples_max, options.followed_max)).collect();
         let pairs = Pairs::new(options.pairs_max);
         Player { seats, orders, symbols, measured, pairs, held_until_ns: 0 }
     }
@@ -204,6 +210,7 @@ impl Player {
         self.held_until_ns = 0;
         self.pairs.clear();
         self.pairs.note();
+        let before = Offset::now();
         let start = monotonic_ns() + LEAD_NS;
         for seat in &mut self.seats {
             (seat.counts, seat.heard_ns, seat.answered_ns) = (SessionCounts::default(), start, start);
@@ -240,7 +247,7 @@ impl Player {
         }
         self.drain(plan.drain_ns);
         self.pairs.note();
-        self.report(start, last_send)
+        self.report(start, last_send, [before, Offset::now()])
     }
 
     /// Round trips one at a time on one session: a new order, its Accepted; a cancel, its Canceled. The order should
@@ -384,7 +391,7 @@ impl Player {
         }
     }
 
-    fn report(&self, start: u64, last_send: u64) -> LoadReport {
+    fn report(&self, start: u64, last_send: u64, offsets: [Offset; 2]) -> LoadReport {
         let elapsed_ns = self.seats.iter().map(|seat| seat.answered_ns).max().unwrap_or(start).saturating_sub(start);
         LoadReport {
             start_ns: start,
@@ -393,6 +400,7 @@ impl Player {
             sessions: self.seats.iter().map(|seat| seat.counts).collect(),
             measured: self.measured.clone(),
             pairs: self.pairs.clone(),
+            offsets,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Runs on the player's thread; no allocation. Orders are the player's, because their keys are the flow's; latencies
 //! are recorded by transport.
 
+use super::kernel::{Follower, KernelSample};
 use super::orders::{Order, Orders};
 use super::report::{Measured, SessionCounts};
 use super::schedule::Sample;
@@ -39,6 +40,8 @@ pub(super) struct Seat {
     pub is_over: bool,
     /// The question at the end of a run has been asked.
     pub asked_last: bool,
+    /// Which request is followed through the kernel, where any is.
+    follower: Option<Follower>,
 }
 
 impl Seat {
@@ -54,7 +57,13 @@ impl Seat {
             answered_ns: 0,
             is_over: false,
             asked_last: false,
+            follower: None,
         }
+    }
+
+    /// Follows some of its requests, if its session has the kernel stamp.
+    pub fn following(self) -> Seat {
+        Seat { follower: Some(Follower::new()), ..self }
     }
 
     /// Sends a step of this session, if it may. `slot` is the order meant, `None` for a new one.
@@ -76,6 +85,9 @@ impl Seat {
         }
         let sent_ns = monotonic_ns();
         let request = Request::new(Asked::Cancel, UserRef(0), 0, due_ns.unwrap_or(sent_ns), sent_ns, measured);
+        let is_followed = measured
+            && self.follower.as_mut().is_some_and(|follower| follower.is_due(sent_ns))
+            && self.session.follow_next();
         let sent = match (action, slot) {
             (FlowAction::Enter { key, .. }, _) if orders.is_full() || orders.is_known(*key) => {
                 self.counts.steps_no_room += 1;
@@ -93,7 +105,10 @@ impl Seat {
             }
         };
         match sent {
-            Ok(request) => {
+            Ok(mut request) => {
+                if let Some(follower) = self.follower.as_mut().filter(|_| is_followed) {
+                    request.mark = follower.follow(sent_ns);
+                }
                 self.waiting.push(request);
                 Step::Sent
             }
@@ -295,9 +310,12 @@ impl Seat {
     }
 
     #[inline]
-    fn record(&self, request: &Request, now: u64, measured: &mut Measured) {
+    fn record(&mut self, request: &Request, now: u64, measured: &mut Measured) {
         if !request.measured {
             return;
+        }
+        if request.mark != 0 {
+            self.record_followed(request, now, measured);
         }
         measured.intended.record(now.saturating_sub(request.due_ns));
         measured.service.record(now.saturating_sub(request.sent_ns));
@@ -309,6 +327,14 @@ impl Seat {
         };
         let (due_ns, sent_ns) = (request.due_ns, request.sent_ns);
         measured.samples.push(Sample { due_ns, sent_ns, answered_ns: now, who });
+    }
+
+    #[cold]
+    fn record_followed(&mut self, request: &Request, now: u64, measured: &mut Measured) {
+        if self.follower.as_mut().is_some_and(|follower| follower.is_answered(request.mark)) {
+            let (sent_ns, kernel) = (request.sent_ns, self.session.kernel_times());
+            measured.kernel.push(KernelSample { sent_ns, kernel, answered_ns: now });
+        }
     }
 
     fn answer(&mut self, orders: &mut Orders, fits: impl Fn(&Request) -> bool) -> Option<Request> {

@@ -39,6 +39,7 @@ pub fn html(run: &Run, series: &SeriesOf) -> String {
     over_rates(&mut page, run);
     over_time(&mut page, run, series);
     stages::steps(&mut page, run);
+    stages::kernel(&mut page, run);
     stages::slowest(&mut page, run);
     jitter(&mut page, &run.jitter);
     terms(&mut page, run);
@@ -262,6 +263,7 @@ fn terms(page: &mut Page, run: &Run) {
         ("slices", format!("{} of {} for each case, and as many of the floor", setting.slices, time(setting.slice_ns))),
         ("warm-up of a slice", time(setting.unmeasured_ns)),
         ("requests at once", setting.burst.to_string()),
+        ("stamps of the kernel", if setting.kernel_stamps { "one request in 17" } else { "none" }.to_owned()),
     ];
     facts.extend(setting.exchange.iter().map(|line| match line.split_once(' ') {
         Some((name, rest)) => (name, rest.trim().to_owned()),

@@ -3,7 +3,7 @@
 use super::page::{self, Page};
 use super::plots::{self, Axis, Bar, RGB};
 use crate::measure::latency::time;
-use crate::measure::result::{Case, Run, SlowMessage, StageFigures, Trace};
+use crate::measure::result::{Case, KernelFigures, Run, SlowMessage, StageFigures, Trace};
 use crate::measure::trace::{ALL, STEPS};
 use crate::runtime::stamps::{SPANS, WHOLE};
 
@@ -28,11 +28,6 @@ pub fn steps(page: &mut Page, run: &Run) {
     };
     page.plot("Medians of the steps", &plots::bars(Axis::Time, &with.iter().map(bar).collect::<Vec<_>>()));
     let headings = ["step", "case", "messages", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
-    let row = |case: &Case, stage: &StageFigures| {
-        let p = stage.percentiles;
-        let times = [p.p50, p.p90, p.p99, p.p99_9, p.p99_99, p.max].map(time);
-        [stage.name.clone(), case.name.clone(), p.count.to_string()].into_iter().chain(times).collect()
-    };
     let rows: Vec<Vec<String>> =
         with.iter().flat_map(|case| case.stages.iter().map(|stage| row(case, stage))).collect();
     page.table(&headings, &rows);
@@ -41,6 +36,12 @@ pub fn steps(page: &mut Page, run: &Run) {
     if !joined.is_empty() {
         page.facts(&joined);
     }
+}
+
+fn row(case: &Case, stage: &StageFigures) -> Vec<String> {
+    let p = stage.percentiles;
+    let times = [p.p50, p.p90, p.p99, p.p99_9, p.p99_99, p.max].map(time);
+    [stage.name.clone(), case.name.clone(), p.count.to_string()].into_iter().chain(times).collect()
 }
 
 /// How much of what was stamped could be joined.
@@ -55,6 +56,29 @@ fn said(trace: &Trace) -> String {
         text += &format!("; {count} {what}");
     }
     format!("{text}; the two clocks agree within {}", time(trace.clock_error_ns))
+}
+
+/// What the client's kernel said, where it was asked.
+pub fn kernel(page: &mut Page, run: &Run) {
+    let with: Vec<(&Case, &KernelFigures)> =
+        run.cases.iter().filter_map(|case| Some((case, case.kernel.as_ref()?))).collect();
+    if with.is_empty() {
+        return;
+    }
+    page.section(
+        "What the kernel saw",
+        "The client's kernel noted of some requests when it gave them to the network device, and when their answers came \
+         from there. The first and the last step are the client's own side; between them lies all that is not the \
+         client's. Both sides share a host here and the device is the loopback: the exchange's part of the kernel belongs \
+         to the middle step.",
+    );
+    let headings = ["step", "case", "requests", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+    let rows: Vec<Vec<String>> =
+        with.iter().flat_map(|(case, figures)| figures.steps.iter().map(|stage| row(case, stage))).collect();
+    if !rows.is_empty() {
+        page.table(&headings, &rows);
+    }
+    page.facts(&with.iter().map(|(case, figures)| (case.name.as_str(), figures.said())).collect::<Vec<_>>());
 }
 
 /// The slowest messages of each case, and the step that took most of each in red.

@@ -64,6 +64,9 @@ pub struct Setting {
     pub unmeasured_ns: u64,
     /// Steps at once.
     pub burst: u64,
+    /// Whether some requests were stamped by the kernel, which takes calls of its own.
+    #[serde(default)]
+    pub kernel_stamps: bool,
     /// What the exchange said about its threads and its network.
     pub exchange: Vec<String>,
 }
@@ -102,6 +105,9 @@ pub struct Case {
     /// How stamps were joined, and the slowest of those messages.
     #[serde(default)]
     pub trace: Option<Trace>,
+    /// What the kernel's stamps of some requests say, where they were asked for.
+    #[serde(default)]
+    pub kernel: Option<KernelFigures>,
     /// What is wrong with it.
     #[serde(default)]
     pub marks: Vec<String>,
@@ -123,6 +129,23 @@ pub struct StageFigures {
     pub name: String,
     /// The figures.
     pub percentiles: Percentiles,
+}
+
+/// Stamps of the client's kernel.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct KernelFigures {
+    /// Requests that were to be stamped, and have their answer.
+    pub followed: u64,
+    /// Of these, with a stamp of when they went to the network device.
+    pub transmitted: u64,
+    /// With one of when the answer came from there.
+    pub received: u64,
+    /// Not counted, because the host's clock was set meanwhile.
+    pub clock_set: u64,
+    /// How far the stamps may be off.
+    pub clock_error_ns: u64,
+    /// From the client's call to its reading of the answer, of those with both stamps; empty without any.
+    pub steps: Vec<StageFigures>,
 }
 
 /// The exchange's stamps joined with what the client noted of the same requests.
@@ -161,6 +184,26 @@ pub struct SlowMessage {
     pub total_ns: u64,
     /// The steps of that, as many as [`Trace::steps`].
     pub steps_ns: Vec<u64>,
+}
+
+impl KernelFigures {
+    /// How many stamps there were, for people; plainly, where there were none.
+    pub fn said(&self) -> String {
+        let KernelFigures { followed, transmitted, received, clock_set, clock_error_ns, .. } = self;
+        if *clock_set == *followed {
+            return format!("{followed} requests followed; the host's clock was set meanwhile, and none counts");
+        }
+        if self.steps.is_empty() {
+            let seen = format!("{transmitted} stamps of sending, {received} of receiving");
+            return format!("NO STAMPS: this system gave {seen} for {followed} requests");
+        }
+        let set = if *clock_set > 0 { format!("; {clock_set} not counted, the clock was set") } else { String::new() };
+        let count = self.steps[0].percentiles.count;
+        let all = format!(
+            "{count} of {followed} requests with both stamps ({transmitted} of sending, {received} of receiving)"
+        );
+        format!("{all}{set}; stamps are right within {}", time(*clock_error_ns))
+    }
 }
 
 impl SlowMessage {
@@ -270,6 +313,7 @@ mod tests {
             lateness: Lateness { sends: 300, ..Lateness::default() },
             stages: Vec::new(),
             trace: None,
+            kernel: None,
             marks: Vec::new(),
         }
     }
@@ -297,6 +341,20 @@ mod tests {
         let trace = Trace { steps: ["a", "b", "c"].map(str::to_owned).to_vec(), slowest, ..Trace::default() };
         assert_eq!(trace.blamed(), [("c", 2), ("a", 1)]);
         assert_eq!(Trace::default().blamed(), []);
+    }
+
+    #[test]
+    fn a_system_without_stamps_of_the_kernel_is_told_plainly() {
+        let none = KernelFigures { followed: 900, received: 3, ..KernelFigures::default() };
+        assert_eq!(none.said(), "NO STAMPS: this system gave 0 stamps of sending, 3 of receiving for 900 requests");
+        let set = KernelFigures { followed: 9, clock_set: 9, ..KernelFigures::default() };
+        assert!(set.said().contains("the host's clock was set meanwhile"), "{}", set.said());
+        let percentiles = Percentiles { count: 7, ..Percentiles::default() };
+        let steps = vec![StageFigures { name: "call to kernel transmit".into(), percentiles }];
+        let some = KernelFigures { followed: 10, transmitted: 8, received: 9, clock_error_ns: 31, steps, ..set };
+        let wanted = "7 of 10 requests with both stamps (8 of sending, 9 of receiving); 9 not counted, the clock was set; \
+                      stamps are right within 31 ns";
+        assert_eq!(some.said(), wanted);
     }
 
     #[test]
