@@ -9,13 +9,12 @@ use crate::launch::rebuild::{log_home, log_path};
 use crate::os::pages;
 use std::path::{Path, PathBuf};
 
-/// What lies beside a log: depth cache, counters, stage times, lists of sessions.
-const BESIDE_BYTES: u64 = 16 << 20;
+/// What lies beside a log (depth cache, counters, stage times, lists of sessions), and what others may take meanwhile.
+const BESIDE_BYTES: u64 = 64 << 20;
 
-/// A directory for files that shall be quick and outlive a process: in memory, if a log of so many bytes finds room there.
+/// A directory for an exchange with a log of so many bytes: in memory, if it finds room there.
 pub fn memory_backed(log_bytes: usize) -> PathBuf {
-    let shared = Path::new("/dev/shm");
-    if has_room(shared, log_bytes) { shared.to_owned() } else { std::env::temp_dir() }
+    pages::memory_backed(log_bytes as u64 + BESIDE_BYTES)
 }
 
 fn has_room(directory: &Path, log_bytes: usize) -> bool {
