@@ -9,6 +9,7 @@ use crate::config::{Config, EXAMPLE};
 use crate::launch::endpoints::Endpoints;
 use crate::measure::load::Transport;
 use crate::runtime::spans::{SpanCounts, Spans};
+use crate::runtime::way_file::WayReader;
 use std::io::{self, BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ fn text(wanted: &Wanted) -> String {
     let each = wanted.requests / wanted.sessions.max(1) as u64;
     let mut text = text
         .replace("placement = \"auto\"", "placement = \"shared\"")
+        .replace("ways = 16384 ", "ways = 65536 ")
         .replace("engine = \"auto\"", &format!("engine = \"{}\"", wanted.engine))
         .replace("connections_max = 128", &format!("connections_max = {}", wanted.sessions.max(8)))
         .replace("log_mebibytes = 512", &format!("log_mebibytes = {}", mebibytes(wanted.requests * RECORD_BYTES, 32)))
@@ -176,6 +178,14 @@ impl Venue {
         Spans::read(&self.endpoints.stages).unwrap_or_default()
     }
 
+    /// The ways it has stamped, one by one, from its start on.
+    ///
+    /// # Errors
+    /// What the system says, or what is wrong with the file.
+    pub fn ways(&self) -> io::Result<WayReader> {
+        WayReader::open(&self.endpoints.ways)
+    }
+
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<String> {
         self.process.try_wait().ok().flatten().map(|status| status.to_string())
@@ -218,6 +228,7 @@ mod tests {
             let wanted = Wanted { engine: "plain".into(), sessions, requests: 1_000_000, knobs: Vec::new() };
             let config = Config::parse("measure", &text(&wanted)).unwrap();
             assert_eq!(config.market.sessions.len(), sessions);
+            assert_eq!(config.stages.ways, 65_536);
             assert!(config.journal.log_bytes as u64 > wanted.requests * RECORD_BYTES);
             let knobs = vec![("journal".to_owned(), "lock_required = true".to_owned())];
             let changed = Config::parse("measure", &text(&Wanted { knobs, ..wanted.clone() })).unwrap();

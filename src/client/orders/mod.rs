@@ -14,6 +14,7 @@ mod door;
 mod kept;
 mod request;
 mod shared;
+mod stamped;
 mod tcp;
 mod terms;
 mod transport;
@@ -21,6 +22,7 @@ mod unanswered;
 
 pub use kept::Keep;
 pub use request::{NewOrder, Replacement};
+pub use stamped::KernelTimes;
 pub use terms::{Address, Fault, Incoming, OrderOptions, Refusal};
 
 use crate::os::clock::monotonic_ns;
@@ -31,6 +33,7 @@ use crate::wire::ouch::{MESSAGE_MAX, Outbound, Tags};
 use crate::wire::soup::SessionName;
 use door::{Login, Packet};
 use kept::Kept;
+use std::io;
 use std::time::{Duration, Instant};
 use transport::Transport;
 use unanswered::Unanswered;
@@ -155,6 +158,26 @@ impl OrderSession {
     pub fn release(&mut self) -> Result<(), Refusal> {
         let Some(transport) = &mut self.transport else { return Err(Refusal::NotConnected) };
         transport.release().map_err(|fault| self.lose_sending(fault))
+    }
+
+    /// Has the kernel stamp requests that are to be followed ([`OrderSession::follow_next`]), for who measures. To be called
+    /// when every request has its answer; gone with the connection. False over shared memory, where no kernel is on the way.
+    ///
+    /// # Errors
+    /// What the system says; where it has no such stamps, that.
+    pub fn stamp_by_kernel(&mut self) -> io::Result<bool> {
+        self.transport.as_mut().map_or(Ok(false), Transport::stamp_by_kernel)
+    }
+
+    /// Has the kernel stamp the next request, in place of one that is still followed. False where stamps are not on.
+    pub fn follow_next(&mut self) -> bool {
+        self.transport.as_mut().is_some_and(Transport::follow_next)
+    }
+
+    /// The kernel's times of the request that was followed and of its answer, which must be the last thing that
+    /// [`OrderSession::poll`] gave.
+    pub fn kernel_times(&mut self) -> KernelTimes {
+        self.transport.as_mut().map_or(KernelTimes::default(), Transport::kernel_times)
     }
 
     /// Enters an order; gives the number by which its answers call it.

@@ -2,9 +2,11 @@
 
 use super::door::{Login, Packet};
 use super::shared::Shared;
+use super::stamped::KernelTimes;
 use super::tcp::Tcp;
 use super::terms::{Address, Fault};
 use crate::wire::soup::LoginAccepted;
+use std::io;
 
 #[allow(clippy::large_enum_variant, reason = "one a session")]
 /// Which way requests go.
@@ -51,6 +53,28 @@ impl Transport {
         match self {
             Transport::Tcp(tcp) => tcp.release(),
             Transport::Shared(_) => Ok(()),
+        }
+    }
+
+    /// Whether there is a kernel between here and the venue that stamps: over rings there is none.
+    pub fn stamp_by_kernel(&mut self) -> io::Result<bool> {
+        match self {
+            Transport::Tcp(tcp) => tcp.stamp_by_kernel().map(|()| true),
+            Transport::Shared(_) => Ok(false),
+        }
+    }
+
+    pub fn follow_next(&mut self) -> bool {
+        match self {
+            Transport::Tcp(tcp) => tcp.follow_next(),
+            Transport::Shared(_) => false,
+        }
+    }
+
+    pub fn kernel_times(&mut self) -> KernelTimes {
+        match self {
+            Transport::Tcp(tcp) => tcp.kernel_times(),
+            Transport::Shared(_) => KernelTimes::default(),
         }
     }
 
