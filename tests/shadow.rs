@@ -15,17 +15,16 @@ use pitlane::launch::checks::DIGEST_EVERY;
 use pitlane::launch::rebuild::log_path;
 use pitlane::launch::twin::Twin;
 use pitlane::launch::{Exchange, LaunchFault};
+use pitlane::os::pages;
 use pitlane::types::{Channel, Command, Number, SideCode};
 use pitlane::wire::ouch::Outbound;
 use std::fs;
-use std::path::Path;
 use tempfile::TempDir;
 
 /// A small venue with segments and a shadow that takes a snapshot every `records` records.
 fn venue(records: u64) -> (TempDir, Config) {
     // In memory where there is a tmpfs: what survives which loss is not the question here.
-    let shared = Path::new("/dev/shm");
-    let directory = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
+    let directory = tempfile::tempdir_in(pages::memory_backed(256 << 20)).unwrap();
     let mut config = config(&directory.path().join("memory"));
     fs::create_dir_all(&config.directory).unwrap();
     config.market.orders_max = 1 << 12;

@@ -17,7 +17,9 @@ pub mod play;
 pub mod portfolio;
 pub mod replay;
 pub mod report;
+mod room;
 pub mod run;
+pub mod running;
 pub mod snapshot;
 pub mod top;
 pub mod tune;
@@ -98,14 +100,18 @@ pub struct ConfigArgument {
 }
 
 impl ConfigArgument {
-    /// Reads and checks it.
+    /// Reads and checks it. Of the example the log may lie elsewhere, see [`room`].
     ///
     /// # Errors
     /// [`Failure::Usage`] with every fault of the file.
     pub fn load(&self) -> Result<Config, Failure> {
         match &self.config {
             Some(path) => Config::load(path).map_err(|faults| Failure::Usage(faults.to_string())),
-            None => Ok(Config::example()),
+            None => {
+                let mut config = Config::example();
+                room::move_log_where_room_is(&mut config);
+                Ok(config)
+            }
         }
     }
 }
@@ -143,7 +149,7 @@ pub enum Command {
     Measure(measure::Arguments),
     /// Show what each core does to a busy loop: how often it is kept from running, and for how long.
     Jitter(jitter::Arguments),
-    /// Watch a running exchange: rates, times from stage to stage, lags, tickers.
+    /// Watch a running exchange: rates, logins, tickers, times and links from stage to stage, journal and disk.
     Top(top::Arguments),
     /// Write a page about a measurement, or about two side by side.
     Report(report::Arguments),
