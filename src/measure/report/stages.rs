@@ -50,7 +50,7 @@ fn said(trace: &Trace) -> String {
     let mut text = format!("{} of {} stamped messages joined with the client's times", trace.joined, trace.stamped);
     let odd = [
         (trace.incomplete, "without all of their stamps"),
-        (trace.stamped.saturating_sub(trace.joined + trace.incomplete), "due in a warm-up"),
+        (trace.stamped.saturating_sub(trace.joined + trace.incomplete), "due in a warm-up, or others'"),
         (trace.missed, "overwritten before they were read (stages.ways)"),
         (trace.early, "answers there before the exchange's call returned"),
     ];
