@@ -12,7 +12,7 @@ use pitlane::client::orders::OrderSession;
 use pitlane::config::Config;
 use pitlane::journal::{History, snapshots};
 use pitlane::launch::checks::DIGEST_EVERY;
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::launch::twin::Twin;
 use pitlane::launch::{Exchange, LaunchFault};
 use pitlane::os::pages;
