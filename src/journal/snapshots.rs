@@ -146,7 +146,7 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotFault> {
             market: header.market.get(),
             number,
             time: Nanos(header.time.get()),
-            link: Link { number: number.0.wrapping_add(1), chain: header.chain.get() },
+            link: Link { number: number.0 + 1, chain: header.chain.get() },
             state: header.state.get(),
         },
         sections: placed,

@@ -245,8 +245,12 @@ pub fn snapshot(input: &[u8]) -> bool {
         });
         let bytes =
             size_of::<SnapshotHeader>() + size_of_val(&table) + parts.iter().map(|part| part.len()).sum::<usize>();
-        let header =
-            SnapshotHeader { sections: 3.into(), bytes: (bytes as u64).into(), ..zerocopy::FromZeros::new_zeroed() };
+        let header = SnapshotHeader {
+            sections: 3.into(),
+            number: 7.into(),
+            bytes: (bytes as u64).into(),
+            ..zerocopy::FromZeros::new_zeroed()
+        };
         let header = header.seal(&table);
         [zerocopy::IntoBytes::as_bytes(&header), zerocopy::IntoBytes::as_bytes(&table), &parts.concat()].concat()
     });
