@@ -124,7 +124,7 @@ fn start(config: &Config, records: u64) -> f64 {
     let _ = std::fs::remove_file(config.directory.join("log"));
     let mut stores = Stores::new(config, FeedStream::new(&config.market, config.feed.store_bytes, None));
     let began = Instant::now();
-    let rebuilt = rebuild(config, 1, &mut stores).expect("a sound journal");
+    let rebuilt = rebuild(config, 1, &mut stores, &mut SystemDisk::plain()).expect("a sound journal");
     let seconds = began.elapsed().as_secs_f64();
     assert_eq!(rebuilt.last.0.0, records);
     seconds

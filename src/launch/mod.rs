@@ -80,6 +80,8 @@ pub struct Exchange {
     endpoints: Endpoints,
     announcement: Vec<String>,
     config: Config,
+    /// For the mark of how it ended.
+    disk: Box<dyn Disk>,
 }
 
 impl Exchange {
@@ -103,11 +105,12 @@ impl Exchange {
         let allowed = cores(&config).map_err(LaunchFault::system("reading the cores", "this process may use"))?;
         let names = stages::hot_names(config.market.matchers);
         let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
+        let mut own = disk.another();
         let stages = Stages::build(&config, &plan, SystemSeams::on(disk))?;
         Closing::forget(directory)
             .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
-        clean::forget(rebuild::mark_home(&config))?;
+        clean::forget(rebuild::mark_home(&config), &mut *own)?;
         let Stages { hot, cold, persister, shadow, cause, stop, closed, ending, empty, .. } = stages;
         let Stages { appended, failure, delivered, ends, endpoints, .. } = stages;
         // A core of its own where one is left; behind a map it keeps off the hot ones like all else.
@@ -139,6 +142,7 @@ impl Exchange {
             endpoints,
             announcement,
             config,
+            disk: own,
         })
     }
 
@@ -190,6 +194,7 @@ impl Exchange {
             delivered,
             ends,
             config,
+            mut disk,
             ..
         } = self;
         closed.request();
@@ -230,7 +235,7 @@ impl Exchange {
         let closing = ends.closing(Number(appended.value()), &config.market);
         closing.write(&config.directory).map_err(LaunchFault::system("writing", "closing.json"))?;
         let end = ends.journal_end().expect("the sequencer has stopped");
-        clean::write(rebuild::mark_home(&config), rebuild::group(&config.market), end)?;
+        clean::write(rebuild::mark_home(&config), rebuild::group(&config.market), end, &mut *disk)?;
         Ok(closing)
     }
 }

@@ -159,7 +159,7 @@ impl Stages {
     /// See [`LaunchFault`].
     pub fn build<S: Seams>(config: &Config, plan: &Plan, mut seams: S) -> Result<Stages, LaunchFault> {
         let promise_lines = seams.promise(config)?;
-        let (rooms, disk) = (seams.rooms(), seams.disk());
+        let (rooms, mut disk) = (seams.rooms(), seams.disk());
         let market = &config.market;
         let matchers = usize::from(market.matchers);
         let mut notes = Vec::new();
@@ -170,9 +170,9 @@ impl Stages {
             .map_err(LaunchFault::system("creating the depth cache", depth_path.display()))?;
         let mut stores = Stores::new(config, FeedStream::new(market, config.feed.store_bytes, Some(cache)));
         let Rebuilt { twin, mut writer, last, found, notes: found_notes, segments, engine_bytes } =
-            rebuild(config, seams.boot(), &mut stores)?;
+            rebuild(config, seams.boot(), &mut stores, &mut *disk)?;
         notes.extend(found_notes);
-        let last_stop = clean::check(mark_home(config), group(market), writer.link())?;
+        let last_stop = clean::check(mark_home(config), Some(group(market)), writer.link())?;
         stores.check()?;
         let Stores { streams, feed, .. } = stores;
         let room = match &segments {
@@ -185,7 +185,8 @@ impl Stages {
         if !writer.is_locked() {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
         }
-        let (oms, shards) = twin.into_parts();
+        let (oms, mut shards) = twin.into_parts();
+        seams.rebuilt(&mut shards);
         let mut awaited: Vec<SessionId> = oms.orders().map(|order| order.session).collect();
         awaited.sort_unstable();
         awaited.dedup();
@@ -203,6 +204,7 @@ impl Stages {
         appended.set(last.0.0);
         delivered.set(last.0.0);
         let failure = Failure::default();
+        let shadows_disk = disk.another();
         let persisted = segments.map(|segments| {
             let ends = (closed.clone(), stop.clone(), failure.clone());
             persister(config, segments, &mut writer, last.0, (disk, Box::new(seams.steady())), ends, &mut counters)
@@ -262,7 +264,8 @@ impl Stages {
                 stop: stop.clone(),
                 cause: cause.clone(),
             };
-            Following::new(config, last.0, links, FollowingCounters::new(&mut counters), Box::new(seams.steady()))
+            let (counters, clock) = (FollowingCounters::new(&mut counters), Box::new(seams.steady()));
+            Following::new(config, last.0, links, counters, (clock, shadows_disk))
         });
 
         let ends = Arc::new(Ends::default());
