@@ -36,8 +36,7 @@ fn main() {
     // As an exchange does it: the hot thread keeps off the core that serves the disk.
     let cores = affinity::devices_first().expect("the allowed cores are known");
     let pinned = affinity::pin(*cores.last().expect("there is a core"));
-    let shared = Path::new("/dev/shm");
-    let root = if shared.is_dir() { shared.to_path_buf() } else { std::env::temp_dir() };
+    let root = pages::memory_backed(2 << 30);
     let directory = tempfile::tempdir_in(&root).expect("a directory");
     println!("log in {}, pinned {pinned:?}, {slices} slices of {} records", root.display(), BATCH * BATCHES);
     let (mut append, mut copy) = (histogram(), histogram());

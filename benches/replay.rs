@@ -16,6 +16,7 @@ use pitlane::feed::FeedStream;
 use pitlane::journal::{LogOptions, LogWriter, RECORD_BYTES, SegmentOptions, SegmentWriter, Segments, SystemDisk};
 use pitlane::launch::rebuild::{group, rebuild};
 use pitlane::launch::replayed::Stores;
+use pitlane::os::pages;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
@@ -37,8 +38,7 @@ fn main() {
     let records = argument("--records").unwrap_or(if is_test { 20_000 } else { 2_000_000 });
     let runs = argument("--runs").unwrap_or(if is_test { 1 } else { 5 });
     let reads_only = std::env::args().any(|argument| argument == "--read");
-    let shared = Path::new("/dev/shm");
-    let root = if shared.is_dir() { shared.to_path_buf() } else { std::env::temp_dir() };
+    let root = pages::memory_backed(4 << 30);
     let directory = tempfile::tempdir_in(root).expect("a directory");
     let config = configuration(directory.path(), records);
     let made = make(&config, records);

@@ -81,11 +81,22 @@ pub struct Config {
     pub gateway: GatewayKnobs,
     /// Price feed.
     pub feed: FeedKnobs,
-    /// One message in so many has its way through the stages stamped; 0: none. A prime by default, so that no rhythm of a
-    /// flow hides part of it.
-    pub stages_sample: u32,
+    /// Stamps on the way of messages.
+    pub stages: StageKnobs,
     /// Where counters and stage times are told as Prometheus text; absent: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+}
+
+/// Most ways that may be kept one by one.
+pub const WAYS_MAX: u32 = 1 << 20;
+
+/// Stamps on the way of messages through the stages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StageKnobs {
+    /// One message in so many is stamped; 0: none. A prime by default, so that no rhythm of a flow hides part of it.
+    pub sample: u32,
+    /// Ways kept one by one, the newest, 72 bytes each: a million orders' worth by default, and 1.2 MB.
+    pub ways: u32,
 }
 
 /// Which agents share a thread, and on which core.
@@ -325,16 +336,19 @@ fn read_config(root: &Section<'_, '_>) -> Config {
         journal: read_journal(root),
         gateway: read_gateway(root),
         feed: read_feed(root),
-        stages_sample: read_stages(root),
+        stages: read_stages(root),
         metrics_listen: read_metrics(root),
     }
 }
 
-fn read_stages(root: &Section<'_, '_>) -> u32 {
+fn read_stages(root: &Section<'_, '_>) -> StageKnobs {
     let section = root.section("stages");
-    let sample = section.integer("sample", 0..=1 << 20, 61) as u32;
+    let knobs = StageKnobs {
+        sample: section.integer("sample", 0..=1 << 20, 61) as u32,
+        ways: section.integer("ways", 0..=i64::from(WAYS_MAX), 16_384) as u32,
+    };
     section.finish();
-    sample
+    knobs
 }
 
 fn read_metrics(root: &Section<'_, '_>) -> Option<SocketAddr> {

@@ -10,10 +10,10 @@ use pitlane::journal::segments::segment_path;
 use pitlane::journal::{
     JournalFault, LogOptions, LogWriter, RECORD_BYTES, SegmentOptions, SegmentWriter, Segments, SystemDisk, TailState,
 };
+use pitlane::os::pages;
 use pitlane::types::{Command, CommandKind, Nanos, Number, Quantity, Sequenced, UserRef};
 use pitlane::wire::record::Record;
 use std::ops::Range;
-use std::path::Path;
 use tempfile::TempDir;
 
 const GROUP: u64 = 0xB17E5;
@@ -50,8 +50,7 @@ struct Journal {
 impl Journal {
     /// Written group by group, the last one being under way unless it is `settled`.
     fn written(groups: &[u64], settled: bool) -> Journal {
-        let shared = Path::new("/dev/shm");
-        let directory = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
+        let directory = tempfile::tempdir_in(pages::memory_backed(32 << 20)).unwrap();
         let options = LogOptions { path: directory.path().join("log"), bytes: LogOptions::bytes_for(100), lock: false };
         let mut log = LogWriter::create(options.clone(), GROUP, 1).unwrap();
         let (mut disk, path) = (SystemDisk::plain(), directory.path().join("segments"));

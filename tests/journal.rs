@@ -2,6 +2,7 @@
 
 use pitlane::journal::{JournalFault, LogFull, LogOptions, LogReader, LogWriter, RECORD_BYTES, Tail, TailState};
 use pitlane::journal::{recover, verify};
+use pitlane::os::pages;
 use pitlane::types::{
     Command, CommandKind, Nanos, Number, Price, Quantity, Reject, Sequenced, SessionId, Slot, UserRef,
 };
@@ -60,8 +61,7 @@ const fn torn(records: u64, published: bool) -> Outcome {
 impl Site {
     fn new(room: usize) -> Site {
         // In memory where there is a tmpfs: recovery syncs what it quarantines, thousands of times here.
-        let shared = Path::new("/dev/shm");
-        let directory = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
+        let directory = tempfile::tempdir_in(pages::memory_backed(32 << 20)).unwrap();
         let path = directory.path().join("log");
         Site { _directory: directory, path, room }
     }

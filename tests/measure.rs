@@ -1,9 +1,11 @@
 //! `pitlane measure` and `pitlane report` as a user runs them: what they leave behind, and what they say when something
 //! is wrong. Times are never judged: this machine may be busy, and then the marks say so.
 
+use pitlane::measure::load::kernel::KERNEL_STEPS;
 use pitlane::measure::result::files;
 use pitlane::measure::result::histograms::merged;
-use pitlane::runtime::stamps::SPANS;
+use pitlane::measure::trace::{ALL, SLOWEST_MAX, STEPS};
+use pitlane::runtime::stamps::{SPANS, WHOLE};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -54,9 +56,17 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
         assert_eq!((case.intended.count, case.slices.len(), case.lost), (2 * 81, 2, 0), "{case:?}");
         assert_eq!(case.floor.unwrap().count, 2 * 81);
         assert!(case.ratio(|p| p.p50).unwrap().median > 0.0);
-        // One in 7 of some 100 orders, warm-ups too.
+        // One in 7 of some 80 orders, joined with what the client noted of them: each step, and the sums.
         let stages: Vec<&str> = case.stages.iter().map(|stage| stage.name.as_str()).collect();
-        assert_eq!(stages, SPANS, "{case:?}");
+        assert_eq!(stages, [&STEPS[..], &[SPANS[WHOLE], ALL]].concat(), "{case:?}");
+        let trace = case.trace.as_ref().unwrap();
+        assert!(trace.joined > 0 && trace.joined <= trace.stamped && trace.missed == 0, "{trace:?}");
+        assert!(case.stages.iter().all(|stage| stage.percentiles.count == trace.joined));
+        assert_eq!(trace.slowest.len(), SLOWEST_MAX.min(trace.joined as usize));
+        for slow in &trace.slowest {
+            assert_eq!(slow.steps_ns.iter().sum::<u64>(), slow.total_ns, "{slow:?}");
+            assert!(slow.total_ns <= case.intended.max && slow.session < 2 && slow.slice < 2, "{slow:?}");
+        }
         for name in case.series() {
             assert_eq!(merged(&series[&name]).count(), 2 * 81, "{name}");
             let hgrm = fs::read_to_string(out.join(format!("{name}.hgrm"))).unwrap();
@@ -66,6 +76,8 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("tcp, 2 k/s") && page.contains(&run.machine.kernel), "the page says what and where");
     assert_eq!(page.matches("<svg").count(), 2 + 2 + 1 + 1, "distributions, times, throughput, stages");
+    assert_eq!(page.matches("<details>").count(), 2, "the slowest messages, over each transport");
+    assert!(text(&output.stdout).contains("slowest stamped"), "{}", text(&output.stdout));
     assert!(!run.jitter.is_empty() && page.contains("What the machine does by itself"));
     assert_eq!(fs::read_to_string(out.join("summary.csv")).unwrap().lines().count(), 1 + 2 * 3);
     // A second run into the same place would leave nobody knowing which is which.
@@ -90,6 +102,35 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
     let said = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2));
     assert!(said.contains("cannot be compared: flow: ping against generated"), "{said}");
+}
+
+#[test]
+fn stamps_of_the_kernel_are_taken_over_tcp_or_said_to_be_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("run");
+    let output = measure(&out, &["--kernel-stamps"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let (run, _) = files::read(&out).unwrap();
+    let [shared, tcp] = &run.cases[..] else { panic!("{:?}", run.cases) };
+    assert_eq!((&shared.kernel, run.setting.kernel_stamps), (&None, true), "no kernel is on the way of a ring");
+    let kernel = tcp.kernel.as_ref().unwrap();
+    assert!(kernel.followed > 0 && tcp.lost == 0, "{kernel:?}");
+    assert!(kernel.transmitted <= kernel.followed && kernel.received <= kernel.followed, "{kernel:?}");
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("What the kernel saw") && text(&output.stdout).contains(&kernel.said()));
+    if kernel.steps.is_empty() {
+        eprintln!("not checked any further: {}", kernel.said());
+        return assert!(page.contains("NO STAMPS") || kernel.clock_set > 0, "{}", kernel.said());
+    }
+    let steps: Vec<&str> = kernel.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(steps, KERNEL_STEPS);
+    assert!(kernel.steps.iter().all(|step| step.percentiles.max <= tcp.service.max), "each is a part of the whole");
+    // A run without them is another measurement.
+    let plain = directory.path().join("plain");
+    assert!(measure(&plain, &["--transport", "tcp"]).status.success());
+    let refused = pitlane(&["report", "--compare", plain.to_str().unwrap(), out.to_str().unwrap()]);
+    let said = text(&refused.stderr);
+    assert!(said.contains("cannot be compared: stamps of the kernel: false against true"), "{said}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use pitlane::journal::{
     verify,
 };
 use pitlane::os::clock::SteadyClock;
+use pitlane::os::pages;
 use pitlane::runtime::agent::Agent;
 use pitlane::runtime::counters::Counters;
 use pitlane::runtime::link::{MarkReader, mark};
@@ -67,8 +68,7 @@ const fn torn(first: u64, last: u64, published: bool) -> Outcome {
 impl Site {
     fn new() -> Site {
         // In memory where there is a tmpfs: recovery syncs what it quarantines, thousands of times here.
-        let shared = Path::new("/dev/shm");
-        Site { directory: if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap() }
+        Site { directory: tempfile::tempdir_in(pages::memory_backed(32 << 20)).unwrap() }
     }
 
     fn path(&self) -> PathBuf {

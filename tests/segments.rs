@@ -8,6 +8,7 @@ use pitlane::journal::{
     SegmentOptions, SegmentWriter, Segments, SystemDisk, TailState,
 };
 use pitlane::os::clock::SteadyClock;
+use pitlane::os::pages;
 use pitlane::runtime::agent::Agent;
 use pitlane::runtime::counters::Counters;
 use pitlane::runtime::link::{MarkReader, mark};
@@ -124,8 +125,7 @@ struct Rig {
 impl Site {
     fn new() -> Site {
         // In memory where there is a tmpfs: each outcome here syncs, and there are thousands.
-        let shared = Path::new("/dev/shm");
-        Site { directory: if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap() }
+        Site { directory: tempfile::tempdir_in(pages::memory_backed(32 << 20)).unwrap() }
     }
 
     fn segments(&self) -> PathBuf {

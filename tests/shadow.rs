@@ -13,9 +13,9 @@ use pitlane::journal::{History, snapshots};
 use pitlane::launch::rebuild::log_path;
 use pitlane::launch::twin::Twin;
 use pitlane::launch::{Exchange, LaunchFault};
+use pitlane::os::pages;
 use pitlane::types::{Command, Number, SideCode};
 use std::fs;
-use std::path::Path;
 use tempfile::TempDir;
 
 /// Records between two digests, as a configuration has them that does not say.
@@ -24,8 +24,7 @@ const DIGEST_EVERY: u64 = 1 << 16;
 /// A small venue with segments and a shadow that takes a snapshot every `records` records.
 fn venue(records: u64) -> (TempDir, Config) {
     // In memory where there is a tmpfs: what survives which loss is not the question here.
-    let shared = Path::new("/dev/shm");
-    let directory = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
+    let directory = tempfile::tempdir_in(pages::memory_backed(256 << 20)).unwrap();
     let mut config = config(&directory.path().join("memory"));
     fs::create_dir_all(&config.directory).unwrap();
     config.market.orders_max = 1 << 12;

@@ -17,6 +17,7 @@ use pitlane::launch::rebuild::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::launch::shadow::{Shadow, Taken};
 use pitlane::launch::twin::Twin;
+use pitlane::os::pages;
 use pitlane::types::{Number, TickerId};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,8 +33,7 @@ struct Site {
 impl Site {
     fn new(seed: u64, steps: usize) -> Site {
         // In memory where there is a tmpfs: what survives which loss is not the question here.
-        let shared = Path::new("/dev/shm");
-        let directory = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
+        let directory = tempfile::tempdir_in(pages::memory_backed(256 << 20)).unwrap();
         let mut config = config(&directory.path().join("memory"));
         fs::create_dir_all(&config.directory).unwrap();
         config.market.orders_max = 1 << 12;

@@ -3,6 +3,7 @@
 use pitlane::client::orders::{Address, OrderOptions, OrderSession};
 use pitlane::config::EXAMPLE;
 use pitlane::launch::endpoints::Endpoints;
+use pitlane::os::pages;
 use pitlane::runtime::counters::Counters;
 use std::io::{self, BufRead, BufReader};
 use std::net::UdpSocket;
@@ -69,9 +70,7 @@ impl Exchange {
     pub fn start(program: &str, setup: Setup) -> io::Result<Exchange> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let base = ["/dev/shm".into(), std::env::temp_dir()].into_iter().find(|p: &PathBuf| p.is_dir());
-        let base = base.ok_or_else(|| io::Error::other("no directory for the log"))?;
-        let directory = base.join(format!("pitlane-bench-{}-{count}", std::process::id()));
+        let directory = pages::memory_backed(2 << 30).join(format!("pitlane-bench-{}-{count}", std::process::id()));
         std::fs::create_dir_all(&directory)?;
         let config = directory.join("bench.toml");
         std::fs::write(&config, configuration(setup))?;

@@ -17,6 +17,7 @@ pub mod play;
 pub mod portfolio;
 pub mod replay;
 pub mod report;
+mod room;
 pub mod run;
 pub mod snapshot;
 pub mod top;
@@ -98,14 +99,18 @@ pub struct ConfigArgument {
 }
 
 impl ConfigArgument {
-    /// Reads and checks it.
+    /// Reads and checks it. Of the example the log may lie elsewhere, see [`room`].
     ///
     /// # Errors
     /// [`Failure::Usage`] with every fault of the file.
     pub fn load(&self) -> Result<Config, Failure> {
         match &self.config {
             Some(path) => Config::load(path).map_err(|faults| Failure::Usage(faults.to_string())),
-            None => Ok(Config::example()),
+            None => {
+                let mut config = Config::example();
+                room::move_log_where_room_is(&mut config);
+                Ok(config)
+            }
         }
     }
 }

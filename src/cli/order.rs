@@ -1,12 +1,11 @@
 //! `pitlane order`: order entry by hand, over TCP or shared memory, with the library any client links.
 
-use super::order_terms::Terms;
+use super::order_terms::{Terms, parse_price};
 use super::{ConfigArgument, Failure, Outcome, endpoints};
 use crate::client::orders::{Address, Incoming, NewOrder, OrderOptions, OrderSession, Replacement};
-use crate::types::{CancelReason, Channel, Display, Price, Quantity, Reject, SideCode, Symbol, UserRef};
+use crate::types::{CancelReason, Channel, Display, Quantity, Reject, SideCode, Symbol, UserRef};
 use crate::wire::ouch::{Outbound, Tags, price_from_wire};
 use clap::{Args, Subcommand, ValueEnum};
-use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -323,16 +322,4 @@ fn new_order(action: &Action) -> Result<NewOrder, Failure> {
 fn parse_symbol(text: &str) -> Result<Symbol, Failure> {
     Symbol::from_text(&text.to_ascii_uppercase())
         .ok_or_else(|| Failure::Usage(format!("{text:?} is no ticker: at most eight letters or digits")))
-}
-
-pub(super) fn parse_price(text: &str) -> Result<Price, Failure> {
-    if text == "market" {
-        return Ok(Price::MARKET);
-    }
-    let scaled = text.parse::<Decimal>().ok().and_then(|d| d.checked_mul(Decimal::from(Price::SCALE)));
-    scaled
-        .filter(Decimal::is_integer)
-        .and_then(|d| u32::try_from(d).ok())
-        .map(Price)
-        .ok_or_else(|| Failure::Usage(format!("{text:?} is no price: a number such as 150.34, or \"market\"")))
 }

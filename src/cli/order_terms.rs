@@ -1,10 +1,10 @@
 //! The options of `pitlane order enter` that make an order more than plain. Cold.
 
 use super::Failure;
-use super::order::parse_price;
 use crate::client::orders::NewOrder;
-use crate::types::{CrossKind, Peg, Quantity};
+use crate::types::{CrossKind, Peg, Price, Quantity};
 use clap::{Args, ValueEnum};
+use rust_decimal::Decimal;
 
 /// Crosses that orders can be for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -111,4 +111,17 @@ fn parse_offset(text: &str) -> Result<i32, Failure> {
     let size = parse_price(size)?;
     let fits = i32::try_from(size.0).ok().filter(|_| !size.is_market());
     fits.map(|size| sign * size).ok_or_else(|| Failure::Usage(format!("{text:?} is no offset")))
+}
+
+/// A price in dollars, or the word for none.
+pub(super) fn parse_price(text: &str) -> Result<Price, Failure> {
+    if text == "market" {
+        return Ok(Price::MARKET);
+    }
+    let scaled = text.parse::<Decimal>().ok().and_then(|d| d.checked_mul(Decimal::from(Price::SCALE)));
+    scaled
+        .filter(Decimal::is_integer)
+        .and_then(|d| u32::try_from(d).ok())
+        .map(Price)
+        .ok_or_else(|| Failure::Usage(format!("{text:?} is no price: a number such as 150.34, or \"market\"")))
 }

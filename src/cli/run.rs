@@ -37,7 +37,13 @@ pub struct Arguments {
 /// A configuration, a journal or a machine that does not let it start; a stage that failed.
 pub fn main(arguments: Arguments) -> Outcome {
     let mut config = arguments.config.load()?;
-    config.directory = arguments.directory.unwrap_or(config.directory);
+    let mut moved = config.journal.log_directory.clone().filter(|_| arguments.config.config.is_none());
+    if let Some(directory) = arguments.directory {
+        config.directory = directory;
+        if moved.take().is_some() {
+            config.journal.log_directory = None;
+        }
+    }
     config.gateway.listen = arguments.listen.unwrap_or(config.gateway.listen);
     config.feed.group = arguments.feed.unwrap_or(config.feed.group);
     config.feed.rerequest = arguments.rerequest.unwrap_or(config.feed.rerequest);
@@ -47,6 +53,9 @@ pub fn main(arguments: Arguments) -> Outcome {
     if !arguments.quiet {
         for line in exchange.announcement() {
             println!("{line}");
+        }
+        if let Some(path) = moved {
+            println!("note       the log is in {}: memory had no room for it (`pitlane doctor`: shm)", path.display());
         }
         match &awake {
             None => println!("cores      may sleep (threads.awake = false)"),

@@ -3,11 +3,13 @@
 //! Four calls of the system's socket under their own names, dispatched statically: the publisher on a [`UdpSocket`] is
 //! the code it was. Sending is hot.
 
-use super::publisher::FeedOptions;
-use super::rerequest::RECEIVE_BUFFER_BYTES;
+use super::options::FeedOptions;
 use crate::os::udp;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+
+/// Room for requests that arrive while the publisher sends, some thousands.
+const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
 /// A non-blocking datagram socket.
 pub trait Port: Send {

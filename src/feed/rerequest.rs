@@ -16,8 +16,6 @@ use zerocopy::IntoBytes;
 
 /// Requests taken in one turn: the live feed waits for at most so many, some 2 us each.
 const REQUESTS_TURN_MAX: usize = 8;
-/// Room for requests that arrive while the publisher sends, some thousands.
-pub(super) const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 /// Sources remembered: sets times ways.
 const LIMIT_SETS: usize = 64;
 const LIMIT_WAYS: usize = 4;
@@ -172,7 +170,7 @@ mod tests {
     impl Rig {
         fn new(messages: u64) -> Rig {
             let mut counters = Counters::anonymous(8).unwrap();
-            let socket = udp::unicast((Ipv4Addr::LOCALHOST, 0).into(), RECEIVE_BUFFER_BYTES).unwrap();
+            let socket = udp::unicast((Ipv4Addr::LOCALHOST, 0).into(), 1 << 20).unwrap();
             let server = RequestServer::new(socket, SESSION, PER_SECOND, &mut counters);
             let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             client.connect(server.address().unwrap()).unwrap();

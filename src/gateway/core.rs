@@ -16,6 +16,7 @@ use crate::journal::IntakeReader;
 use crate::runtime::counters::{Counter, Counters};
 use crate::runtime::link::Sender;
 use crate::runtime::stamps::{Sampler, Stamp, Stamper, tsc};
+use crate::runtime::way_file::Who;
 use crate::types::{Command, CommandKind, Market, SessionId};
 use crate::wire::soup::SessionName;
 
@@ -354,7 +355,8 @@ impl Core {
         if command.kind.is_answered()
             && let Some(key) = self.sampler.pass()
         {
-            self.stamps.push(Stamp { key, message: 0, counted: read });
+            let who = Who::of(session, command.channel, command.user_ref);
+            self.stamps.push(Stamp { key, who, counted: read, ..Stamp::default() });
         }
         self.counters.messages_in.add(1);
         Submission::Taken

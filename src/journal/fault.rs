@@ -136,6 +136,12 @@ impl JournalFault {
 impl fmt::Display for JournalFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            JournalFault::Io { attempted, path, error } if error.kind() == io::ErrorKind::StorageFull => write!(
+                f,
+                "cannot {attempted} {}: {error}; make room there (mount -o remount,size=2G /dev/shm, in a container \
+                 --shm-size=2g), lower journal.log_mebibytes, or name another directory in journal.log",
+                path.display()
+            ),
             JournalFault::Io { attempted, path, error } => write!(f, "cannot {attempted} {}: {error}", path.display()),
             JournalFault::Busy { path } => write!(f, "another process writes {}", path.display()),
             JournalFault::NotALog { path, why } => write!(f, "{} is not a usable log: {why}", path.display()),

@@ -27,6 +27,8 @@ pub struct Endpoints {
     pub counters: PathBuf,
     /// File of stage times.
     pub stages: PathBuf,
+    /// File of the last ways, one by one.
+    pub ways: PathBuf,
     /// Trading session's name on the wire.
     pub session: String,
 }

@@ -367,3 +367,8 @@ pub fn counters_path(config: &Config) -> PathBuf {
 pub fn stages_path(config: &Config) -> PathBuf {
     config.directory.join("stages")
 }
+
+/// The last ways that were stamped, one by one.
+pub fn ways_path(config: &Config) -> PathBuf {
+    config.directory.join("ways")
+}

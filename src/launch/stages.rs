@@ -14,8 +14,8 @@ use super::rebuild::{Rebuilt, group, mark_home, rebuild};
 use super::replayed::Stores;
 use super::seams::Seams;
 use super::watched::Watched;
-use super::{counters_path, promise, stages_path, status};
-use crate::config::{Config, GatewayKnobs, Survives};
+use super::{counters_path, promise, stages_path, status, ways_path};
+use crate::config::{self, Config, GatewayKnobs, Survives};
 use crate::egress::{Egress, EgressLinks, one_gateway};
 use crate::engine::book::Shard;
 use crate::feed::{DepthCache, FeedOptions, FeedStream, Hold, Publisher};
@@ -40,6 +40,7 @@ use crate::runtime::runner::StopFlag;
 use crate::runtime::shared_ring::SLOT_BYTES;
 use crate::runtime::spans::Spans;
 use crate::runtime::stamps::{SPANS, Stamper, stamps};
+use crate::runtime::way_file::{WAYS_KEPT_MAX, WayFile};
 use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, Timer};
 use crate::types::{Command, Market, Nanos, Number, Report, Sequenced, SessionId};
 use std::net::SocketAddr;
@@ -89,6 +90,8 @@ pub struct Stages {
     /// Private memory that lies on huge pages.
     pub huge_bytes: usize,
 }
+
+const _: () = assert!(config::WAYS_MAX == WAYS_KEPT_MAX, "a configuration asks for no more than readers believe in");
 
 /// Digests of the stages, each written by its own thread as the last thing it does.
 #[derive(Default)]
@@ -248,7 +251,10 @@ impl Stages {
         let stages_path = stages_path(config);
         let spans = Spans::create(&stages_path, &SPANS)
             .map_err(LaunchFault::system("creating the file of stage times", stages_path.display()))?;
-        let (stampers, ways) = stamps(config.stages_sample, matchers, spans, &mut counters);
+        let ways_path = ways_path(config);
+        let file = WayFile::create(&ways_path, config.stages.ways)
+            .map_err(LaunchFault::system("creating the file of ways", ways_path.display()))?;
+        let (stampers, ways) = stamps(config.stages.sample, matchers, spans, file, &mut counters);
 
         // The shadow and what ties it to the others, where snapshots are wanted.
         let cause = Cause::default();
@@ -410,6 +416,7 @@ impl Stages {
             depth: depth_path,
             counters: counters_path(config),
             stages: stages_path,
+            ways: ways_path,
             session: String::from_utf8_lossy(&market.session_name).into_owned(),
         };
         let source = status::Status::new(

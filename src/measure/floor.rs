@@ -244,7 +244,7 @@ pub fn play<L: Lane>(lanes: &mut [L], plan: FloorPlan, report: &mut FloorReport)
                 heard_ns = answered_ns;
                 let Some((due_ns, sent_ns)) = waiting.pop_front() else { return Err(ErrorKind::InvalidData.into()) };
                 if due_ns >= start + plan.unmeasured_ns {
-                    let sample = Sample { due_ns, sent_ns, answered_ns };
+                    let sample = Sample { due_ns, sent_ns, answered_ns, ..Sample::default() };
                     report.intended.record(sample.intended_ns());
                     report.service.record(sample.service_ns());
                     report.samples.push(sample);

@@ -8,7 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where Linux shows its pools of huge pages.
 pub const SYSFS_HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
@@ -80,6 +80,14 @@ const FILE_SYSTEMS: [(i64, &str); 12] = [
 ];
 /// How many of these lie in memory.
 const IN_MEMORY: usize = 3;
+
+/// A directory for files that shall be quick and outlive their process: in memory where so many bytes are free, else the
+/// temporary one. Containers have 64 MiB there unless told otherwise.
+pub fn memory_backed(bytes: u64) -> PathBuf {
+    let shared = Path::new("/dev/shm");
+    let fits = room(shared).is_ok_and(|room| room.free_bytes >= bytes);
+    if fits { shared.to_owned() } else { std::env::temp_dir() }
+}
 
 /// The file system that `path` is on.
 /// # Errors

@@ -8,6 +8,7 @@ pub mod runner;
 pub mod shared_ring;
 pub mod spans;
 pub mod stamps;
+pub mod way_file;
 
 // For stages, which reach the system only through here.
 pub use crate::os::prefetch;

@@ -6,10 +6,12 @@
 //! is a count or a flag in a line that is there anyway, and a branch; the message that is stamped pays some 15 ns a
 //! point. So the choice of what is stamped depends on nothing that happens, and slow ways are told as often as fast.
 //!
-//! [`Ways`] is the cold end: it puts the stamps of a record together and counts the time from point to point.
+//! [`Ways`] is the cold end: it puts the stamps of a record together, counts the time from point to point, and writes the
+//! way down whole, under the number by which its client knows it: only the gateway's stamp carries that.
 
 use super::link::{Receiver, Sender, bounded};
 use super::spans::Spans;
+use super::way_file::{ToldWay, WayFile, Who};
 pub use crate::os::clock::tsc;
 use crate::os::counts::Counts;
 use crate::runtime::agent::Agent;
@@ -66,6 +68,8 @@ pub struct Stamp {
     pub key: u64,
     /// Of the sequencer's first stamp the count of the message.
     pub message: u64,
+    /// Of the gateway's first stamp whose request it is.
+    pub who: Who,
     /// The counter.
     pub counted: u64,
 }
@@ -86,7 +90,7 @@ impl Stamper {
     #[cold]
     #[inline(never)]
     pub fn stamp(&mut self, key: u64) {
-        self.push(Stamp { key, message: 0, counted: tsc() });
+        self.push(Stamp { key, counted: tsc(), ..Stamp::default() });
     }
 
     /// Pushes a stamp made before.
@@ -157,6 +161,7 @@ pub struct Stampers {
 #[derive(Clone, Copy, Debug)]
 struct Way {
     number: u64,
+    who: Who,
     at: [Option<u64>; POINTS],
 }
 
@@ -167,14 +172,15 @@ pub struct Ways {
     ways: VecDeque<Way>,
     counts: Counts,
     spans: Spans,
+    file: WayFile,
     turns: u32,
     khz: Counter,
     drift: Counter,
     whole: Counter,
 }
 
-/// Both ends of all points: one message in `every` is stamped, 0 stamps none.
-pub fn stamps(every: u32, matchers: usize, spans: Spans, counters: &mut Counters) -> (Stampers, Ways) {
+/// Both ends of all points: one message in `every` is stamped, 0 stamps none. Durations go to `spans`, ways to `file`.
+pub fn stamps(every: u32, matchers: usize, spans: Spans, file: WayFile, counters: &mut Counters) -> (Stampers, Ways) {
     let mut links = Vec::new();
     let mut point = |point| {
         if every == 0 {
@@ -199,6 +205,7 @@ pub fn stamps(every: u32, matchers: usize, spans: Spans, counters: &mut Counters
         ways: VecDeque::with_capacity(WAYS_MAX),
         counts: Counts::new(),
         spans,
+        file,
         turns: 0,
         khz: counters.add("stages.tsc_khz"),
         drift: counters.add("stages.tsc_drift_ppm"),
@@ -236,7 +243,7 @@ impl Ways {
     /// Counts the ways that have ended: all, or those with a last stamp and those too old to get one. None waits for
     /// another, so that one without an end holds nobody up.
     fn tell(&mut self, all: bool) {
-        let Ways { ways, spans, counts, whole, .. } = self;
+        let Ways { ways, spans, file, counts, whole, .. } = self;
         let (now, old) = (tsc(), counts.khz() * AGE_MS_MAX);
         let all = all || ways.len() >= WAYS_MAX;
         ways.retain(|way| {
@@ -244,9 +251,16 @@ impl Ways {
             let is_over = all || way.at[POINTS - 1].is_some() || now.saturating_sub(began) > old;
             if is_over {
                 count(way, spans, counts, whole);
+                file.push(&way.told());
             }
             !is_over
         });
+    }
+}
+
+impl Way {
+    fn told(&self) -> ToldWay {
+        ToldWay { number: self.number, who: self.who, at: self.at.map(|counted| counted.unwrap_or(0)) }
     }
 }
 
@@ -270,9 +284,10 @@ fn begin(reads: &mut VecDeque<Stamp>, ways: &mut VecDeque<Way>, stamp: Stamp) {
     while reads.front().is_some_and(|read| read.key < stamp.message) {
         reads.pop_front();
     }
-    let mut way = Way { number: stamp.key, at: [None; POINTS] };
-    if reads.front().is_some_and(|read| read.key == stamp.message) {
-        way.at[Point::Read as usize] = reads.pop_front().map(|read| read.counted);
+    let mut way = Way { number: stamp.key, who: Who::NOBODY, at: [None; POINTS] };
+    if let Some(read) = reads.pop_front_if(|read| read.key == stamp.message) {
+        way.who = read.who;
+        way.at[Point::Read as usize] = Some(read.counted);
     }
     way.at[Point::Sequenced as usize] = Some(stamp.counted);
     if ways.len() < WAYS_MAX {
@@ -321,15 +336,18 @@ impl Agent for Ways {
 mod tests {
     use super::*;
 
+    use crate::types::{Channel, SessionId, UserRef};
+
     fn both(every: u32) -> (Stampers, Ways) {
         let mut counters = Counters::anonymous(8).unwrap();
-        let (hot, mut ways) = stamps(every, 1, Spans::anonymous(&SPANS).unwrap(), &mut counters);
+        let (spans, file) = (Spans::anonymous(&SPANS).unwrap(), WayFile::anonymous(8).unwrap());
+        let (hot, mut ways) = stamps(every, 1, spans, file, &mut counters);
         ways.counts = Counts::settled();
         (hot, ways)
     }
 
     fn stamp(key: u64, counted: u64) -> Stamp {
-        Stamp { key, message: 0, counted }
+        Stamp { key, counted, ..Stamp::default() }
     }
 
     /// Counts and the longest of each span.
@@ -356,7 +374,7 @@ mod tests {
     fn a_way_is_told_span_by_span_whatever_order_its_stamps_come_in() {
         let (mut hot, mut ways) = both(64);
         let counts = |ns: u64| ns * ways.counts.khz() / 1_000_000;
-        let at: Vec<u64> = [0, 1_000, 3_000, 6_000, 10_000, 15_000].map(counts).to_vec();
+        let at = [0, 1_000, 3_000, 6_000, 10_000, 15_000].map(|ns| 1 + counts(ns));
         // The later points come before the cold end knows of the record.
         hot.written.push(stamp(640, at[5]));
         hot.matched[0].push(stamp(640, at[3]));
@@ -364,8 +382,9 @@ mod tests {
         assert_eq!(told(&ways)[WHOLE].0, 0);
         // A message that became no record, then this one.
         hot.read.push(stamp(6, 1));
-        hot.read.push(stamp(7, at[0]));
-        hot.sequenced.push(Stamp { key: 640, message: 7, counted: at[1] });
+        let who = Who::of(SessionId(2), Channel::NONE, UserRef(41));
+        hot.read.push(Stamp { who, ..stamp(7, at[0]) });
+        hot.sequenced.push(Stamp { message: 7, ..stamp(640, at[1]) });
         hot.journalled.push(stamp(640, at[2]));
         hot.committed.push(stamp(640, at[4]));
         hot.written.push(stamp(640, at[5] + 99));
@@ -375,12 +394,13 @@ mod tests {
         let wanted = [1_000, 2_000, 3_000, 4_000, 5_000, 15_000];
         assert!(told.iter().zip(wanted).all(|(&span, wanted)| near(span, wanted)), "{told:?}");
         assert_eq!(ways.whole.value(), 1);
+        assert_eq!(ways.file.kept(), [ToldWay { number: 640, who, at }]);
     }
 
     #[test]
     fn a_way_without_an_end_is_told_as_far_as_it_went_and_lost_stamps_hold_nothing_up() {
         let (mut hot, mut ways) = both(64);
-        hot.sequenced.push(Stamp { key: 64, message: 1, counted: 100 });
+        hot.sequenced.push(Stamp { message: 1, ..stamp(64, 100) });
         hot.journalled.push(stamp(64, 200));
         // Of a record whose first stamp was lost: it waits until a newer one is known, and goes.
         hot.committed.push(stamp(99, 1));
@@ -388,13 +408,15 @@ mod tests {
         ways.work();
         let counts: Vec<u64> = told(&ways).iter().map(|span| span.0).collect();
         assert_eq!(counts, [0, 1, 0, 0, 0, 0]);
-        hot.sequenced.push(Stamp { key: 128, message: 2, counted: 100 });
+        hot.sequenced.push(Stamp { message: 2, ..stamp(128, 100) });
         hot.journalled.push(stamp(128, 150));
         hot.committed.push(stamp(128, 900));
         ways.work();
         ways.stop();
         let counts: Vec<u64> = told(&ways).iter().map(|span| span.0).collect();
         assert_eq!(counts, [0, 2, 0, 0, 0, 0], "what lies between two points that are missing is not told");
+        let told = |number, at| ToldWay { number, who: Who::NOBODY, at };
+        assert_eq!(ways.file.kept(), [told(64, [0, 100, 200, 0, 0, 0]), told(128, [0, 100, 150, 0, 900, 0])]);
         assert!(ways.ways.is_empty() && ways.links.iter().all(|(_, link)| link.is_empty()));
     }
 

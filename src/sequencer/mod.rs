@@ -294,7 +294,7 @@ impl<T: TimeSource> Sequencer<T> {
         let mut record = Sequenced { number: self.number, time, verdict, command };
         let stamped = self.stamped.take();
         if let Some(message) = stamped {
-            self.stamps[0].push(Stamp { key: self.number.0, message, counted: tsc() });
+            self.stamps[0].push(Stamp { key: self.number.0, message, counted: tsc(), ..Stamp::default() });
         }
         let appended = self.log.append(&record);
         assert!(appended.is_ok(), "room in the log was seen before the command was taken");

@@ -9,6 +9,7 @@ use crate::disk::on_disk;
 use crate::line::Place;
 use crate::random::Random;
 use pitlane::config::EXAMPLE;
+use pitlane::os::pages;
 use pitlane::runtime::counters::Counters;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -80,10 +81,9 @@ impl Site {
 
     /// A venue with its segments in a place of its own.
     pub fn at(promise: Promise, disk: TempDir, segments: &Path, settings: &[(&str, String)]) -> Site {
-        let shared = Path::new("/dev/shm");
         let mut named = tempfile::Builder::new();
         named.prefix("pitlane-crash-");
-        let memory = if shared.is_dir() { named.tempdir_in(shared) } else { named.tempdir() }.unwrap();
+        let memory = named.tempdir_in(pages::memory_backed(256 << 20)).unwrap();
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut text = EXAMPLE.to_owned();
         let general = [

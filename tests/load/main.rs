@@ -27,7 +27,7 @@ fn player(venue: &Venue, sessions: usize, options: PlayerOptions) -> Player {
 }
 
 fn small(in_flight_max: usize) -> PlayerOptions {
-    PlayerOptions { orders_max: 1_000, in_flight_max, samples_max: 0 }
+    PlayerOptions { orders_max: 1_000, in_flight_max, samples_max: 0, pairs_max: 0, followed_max: 0 }
 }
 
 fn step(session: u16, action: FlowAction) -> FlowStep {
@@ -185,7 +185,11 @@ fn rejects_are_counted_by_their_code() {
 #[test]
 fn what_cannot_be_sent_is_counted() {
     let venue = Venue::start(Manners::default());
-    let mut player = player(&venue, 1, PlayerOptions { orders_max: 1, in_flight_max: 8, samples_max: 0 });
+    let mut player = player(
+        &venue,
+        1,
+        PlayerOptions { orders_max: 1, in_flight_max: 8, samples_max: 0, pairs_max: 0, followed_max: 0 },
+    );
     let flow = [
         step(0, FlowAction::Cancel { key: 9 }),
         step(0, FlowAction::rest(1, Side::Buy, Quantity(5), Price(1_000))),

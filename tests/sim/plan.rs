@@ -153,6 +153,7 @@ impl Plan {
         config.gateway.throttle_per_second = self.throttle;
         config.gateway.shared_memory = false;
         config.feed.store_bytes = 1 << 17;
+        config.stages.ways = 64;
         config.threads.placement = Placement::Dedicated;
         config
     }

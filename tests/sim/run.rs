@@ -17,8 +17,8 @@ use pitlane::config::{Config, SnapshotKnobs, Survives};
 use pitlane::launch::LaunchFault;
 use pitlane::launch::closing::Closing;
 use pitlane::launch::counters_path;
+use pitlane::os::pages;
 use pitlane::runtime::counters::Counters;
-use std::path::Path;
 use tempfile::TempDir;
 
 /// Tries to start on a failing disk before the disk is healed.
@@ -92,9 +92,7 @@ pub fn run(seed: u64, printed: bool, bug: Option<Bug>) -> Outcome {
 
 /// A directory in memory where there is one: a seed makes and removes a dozen files.
 fn directory() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.expect("a temporary directory")
+    tempfile::tempdir_in(pages::memory_backed(32 << 20)).expect("a temporary directory")
 }
 
 impl Run {

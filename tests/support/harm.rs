@@ -17,6 +17,7 @@ use pitlane::journal::segments::{segment_path, survey};
 use pitlane::journal::{
     LogOptions, LogWriter, RECORD_BYTES, SegmentOptions, SegmentWriter, Segments, SystemDisk, TailState, recover,
 };
+use pitlane::os::pages;
 use pitlane::types::bytes::{Reader, Writer};
 use pitlane::types::{Command, CommandKind, Market, MatcherId, Nanos, Number, Price, Sequenced, UserRef};
 use pitlane::wire::log_mark::LOG_MARK_BYTES;
@@ -81,8 +82,7 @@ fn record(number: u64) -> Sequenced {
 }
 
 fn directory() -> TempDir {
-    let shared = Path::new("/dev/shm");
-    if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap()
+    tempfile::tempdir_in(pages::memory_backed(32 << 20)).unwrap()
 }
 
 thread_local! {

@@ -7,9 +7,10 @@ use crate::disk::on_disk;
 use crate::support::{free_group, wait_until};
 use pitlane::config::EXAMPLE;
 use pitlane::launch::endpoints::Endpoints;
+use pitlane::os::pages;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -27,8 +28,7 @@ impl Site {
     /// test on.
     pub fn new(survives: &str, changes: &[(&str, &str)]) -> Option<Site> {
         let disk = on_disk()?;
-        let shared = Path::new("/dev/shm");
-        let memory = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
+        let memory = tempfile::tempdir_in(pages::memory_backed(256 << 20)).unwrap();
         let config = disk.path().join("pitlane.toml");
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let segments = format!("segments = {:?}\n", disk.path().join("segments"));

@@ -1,7 +1,8 @@
 //! What `doctor` says of machines, good and poor.
 
 use crate::fake::{UNTUNED, contents, machine, pitlane, put, said, untuned};
-use pitlane::cli::tuning::examine::{Finding, Verdict, examine};
+use pitlane::cli::tuning::examine::{Finding, examine};
+use pitlane::cli::tuning::looks::Verdict;
 use pitlane::cli::tuning::machine::{Asked, Machine};
 use pitlane::cli::tuning::table::{Profile, Table};
 use pitlane::cli::tuning::tree::FileTree;

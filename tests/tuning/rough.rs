@@ -2,7 +2,8 @@
 
 use crate::fake::{Rule, Stubborn, contents, machine, untuned};
 use pitlane::cli::tuning::apply::{Became, Outcome, Purpose, apply, boot, restore, verify};
-use pitlane::cli::tuning::examine::{Change, Verdict, examine};
+use pitlane::cli::tuning::examine::{Change, examine};
+use pitlane::cli::tuning::looks::Verdict;
 use pitlane::cli::tuning::machine::Machine;
 use pitlane::cli::tuning::state::Store;
 use pitlane::cli::tuning::table::{Profile, Table};

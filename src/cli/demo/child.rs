@@ -1,7 +1,9 @@
 //! An exchange as a process of its own, on free ports, in a directory of its own that goes with it.
 
 use crate::cli::Failure;
+use crate::cli::room::memory_backed;
 use crate::client::operator;
+use crate::config::Config;
 use crate::launch::endpoints::Endpoints;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
@@ -26,12 +28,6 @@ pub struct Exchange {
     pub endpoints: Endpoints,
 }
 
-/// Where directories that shall be quick and outlive a process are made.
-fn memory_backed() -> PathBuf {
-    let shared = Path::new("/dev/shm");
-    if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() }
-}
-
 impl Exchange {
     /// Starts one with a configuration file, or with `text` as one, and waits until it is ready; its own words go to
     /// standard output, indented.
@@ -51,7 +47,7 @@ impl Exchange {
         text: Option<&str>,
         heard: &mut dyn FnMut(&str),
     ) -> Result<Exchange, Failure> {
-        let directory = memory_backed().join(format!("pitlane-demo-{}", std::process::id()));
+        let directory = memory_backed(log_bytes(config, text)?).join(format!("pitlane-demo-{}", std::process::id()));
         let failed = |what: &str, e: std::io::Error| Failure::Fault(format!("{what}: {e}"));
         let program = std::env::current_exe().map_err(|e| failed("finding this program", e))?;
         let free = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).map_err(|e| failed("a free port", e))?;
@@ -130,6 +126,16 @@ impl Drop for Exchange {
         let _reaped = self.process.wait();
         let _gone = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Bytes of the log that this configuration asks for.
+fn log_bytes(config: Option<&Path>, text: Option<&str>) -> Result<usize, Failure> {
+    let read = match (text, config) {
+        (Some(text), _) => Config::parse("generated", text),
+        (None, Some(path)) => Config::load(path),
+        (None, None) => Ok(Config::example()),
+    };
+    read.map(|config| config.journal.log_bytes).map_err(|faults| Failure::Usage(faults.to_string()))
 }
 
 fn wait_for(directory: &Path) -> Result<Endpoints, Failure> {

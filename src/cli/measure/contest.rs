@@ -12,13 +12,17 @@ use crate::measure::floor::{self, FloorPlan, FloorReport, RingLane, TcpLane};
 use crate::measure::flow::ping::Ping;
 use crate::measure::flow::{FlowStep, Pace, Paced};
 use crate::measure::latency::Latencies;
+use crate::measure::load::kernel::{FOLLOW_EVERY, KernelTally};
 use crate::measure::load::schedule::Sample;
 use crate::measure::load::{LoadReport, Pacing, Plan, Player, PlayerOptions, SessionCounts, Transport};
 use crate::measure::result::histograms::HistogramLog;
 use crate::measure::result::{Case, Setting, Slice, StageFigures};
+use crate::measure::trace::{PlayedSlice, Tracer};
 use crate::os::clock::monotonic_ns;
+use crate::os::pairs::PAIR_EVERY_NS;
 use crate::os::signal;
 use crate::runtime::spans::SpanCounts;
+use crate::runtime::way_file::WayReader;
 use crate::types::TickerId;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -98,13 +102,16 @@ pub struct Contest<'a> {
     floor: Latencies,
     slices: Vec<Slice>,
     stages_before: Vec<SpanCounts>,
+    ways: WayReader,
+    tracer: Tracer,
+    kernel: KernelTally,
 }
 
 impl<'a> Contest<'a> {
     /// Logs in. The exchange runs.
     ///
     /// # Errors
-    /// What a session says.
+    /// What a session says, or what is wrong with the exchange's file of ways.
     pub fn new(
         terms: &'a Terms<'a>,
         rate: u64,
@@ -113,9 +120,21 @@ impl<'a> Contest<'a> {
         flow: Flow,
     ) -> Result<Contest<'a>, Failure> {
         let fault = |e: &dyn std::fmt::Display| Failure::Fault(format!("logging in to the exchange: {e}"));
-        let sessions = venue.log_in(transport).map_err(|e| fault(&e))?;
+        let mut sessions = venue.log_in(transport).map_err(|e| fault(&e))?;
         let samples_max = samples_max(rate, terms.setting);
-        let options = PlayerOptions { in_flight_max: terms.window, samples_max, ..PlayerOptions::default() };
+        let pairs_max = pairs_max(terms.setting);
+        let ways = venue.ways().map_err(|e| Failure::Fault(format!("reading the exchange's ways: {e}")))?;
+        let followed_max = if terms.setting.kernel_stamps { samples_max / FOLLOW_EVERY as usize } else { 0 };
+        let options = PlayerOptions {
+            in_flight_max: terms.window,
+            samples_max,
+            pairs_max,
+            followed_max,
+            ..PlayerOptions::default()
+        };
+        for (session, _) in sessions.iter_mut().filter(|_| followed_max > 0) {
+            session.stamp_by_kernel().map_err(|e| Failure::Fault(format!("asking the kernel for stamps: {e}")))?;
+        }
         let mut player = Player::new(sessions, symbols(venue.config()), options);
         player.synchronize(DRAIN_NS).map_err(|e| fault(&e))?;
         Ok(Contest {
@@ -130,6 +149,9 @@ impl<'a> Contest<'a> {
             floor: Latencies::new(),
             slices: Vec::new(),
             stages_before: venue.stages(),
+            ways,
+            tracer: Tracer::new(),
+            kernel: KernelTally::new(),
         })
     }
 
@@ -159,14 +181,16 @@ impl<'a> Contest<'a> {
             }
             let Some(report) = report else { break };
             self.note(&name, &report, log)?;
+            self.trace(slice, &report);
             if let Some(fault) = report.total().fault {
                 let ended = venue.ended().map_or_else(String::new, |ended| format!(" (the exchange: {ended})"));
                 faults.push(format!("a session was lost in slice {}: {fault}{ended}", slice + 1));
                 break;
             }
         }
-        let stages = self.stages(venue);
-        Ok(self.case(name, transport, stages, &faults))
+        let inside = self.stages(venue);
+        self.tracer.on_ways(&self.ways.take(), self.ways.missed());
+        Ok(self.case(name, transport, inside, &faults))
     }
 
     fn play_floor(&mut self, beside: &mut FloorOf) -> io::Result<()> {
@@ -225,6 +249,15 @@ impl<'a> Contest<'a> {
         log.add(&format!("{name}-floor"), samples, first, at_ns, Sample::intended_ns)
     }
 
+    /// Joins the slice's requests with the ways that were told so far. Nobody runs now.
+    fn trace(&mut self, index: usize, report: &LoadReport) {
+        self.kernel.add(&report.measured[0].kernel, report.offsets);
+        let measured_from_ns = report.start_ns + self.terms.setting.unmeasured_ns;
+        let samples = report.measured[0].samples.kept().to_vec();
+        self.tracer.on_slice(PlayedSlice { index, measured_from_ns, samples, pairs: report.pairs.clone() });
+        self.tracer.on_ways(&self.ways.take(), self.ways.missed());
+    }
+
     /// Times from stage to stage of all that was played, warm-ups too. The exchange runs on for a moment: the cold
     /// thread that puts stamps together may have been halted with some in hand.
     fn stages(&self, venue: &Venue) -> Vec<StageFigures> {
@@ -250,8 +283,10 @@ impl<'a> Contest<'a> {
         figures.collect()
     }
 
-    fn case(self, name: String, transport: Transport, stages: Vec<StageFigures>, faults: &[String]) -> Case {
+    /// The case. Where nothing could be joined, stages are those `inside` the exchange.
+    fn case(self, name: String, transport: Transport, inside: Vec<StageFigures>, faults: &[String]) -> Case {
         let total = &self.total;
+        let (joined, trace) = self.tracer.finish();
         let mut case = Case {
             name,
             transport: transport.text().to_owned(),
@@ -265,12 +300,19 @@ impl<'a> Contest<'a> {
             floor: Some(self.floor.percentiles()),
             slices: self.slices,
             lateness: total.lateness,
-            stages,
+            stages: if joined.is_empty() { inside } else { joined },
+            trace: (trace.stamped > 0).then_some(trace),
+            kernel: self.kernel.finish(),
             marks: Vec::new(),
         };
         case.judge(faults);
         case
     }
+}
+
+/// Readings of counter and clock of a slice, however long it takes.
+fn pairs_max(setting: &Setting) -> usize {
+    ((setting.slice_ns + setting.unmeasured_ns + OVERTIME_NS + DRAIN_NS) / PAIR_EVERY_NS) as usize + 16
 }
 
 /// Requests of a slice, and some more: none may go unsampled.

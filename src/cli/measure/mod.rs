@@ -85,6 +85,10 @@ pub struct Arguments {
     /// A line of the exchange's configuration more: `SECTION.KEY=VALUE`, such as `stages.sample=0`. May be repeated.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     knobs: Vec<String>,
+    /// Over TCP, have the client's kernel stamp one request in 17, when it leaves and when its answer arrives. Takes some
+    /// calls more, and 20 ns of each packet.
+    #[arg(long)]
+    kernel_stamps: bool,
     /// Core to play from; without it the first allowed.
     #[arg(long)]
     core: Option<usize>,
@@ -110,6 +114,7 @@ pub fn main(arguments: Arguments) -> Outcome {
         slices: usize::from(arguments.slices),
         unmeasured_ns: arguments.unmeasured_ms * 1_000_000,
         burst: arguments.burst,
+        kernel_stamps: arguments.kernel_stamps,
         exchange: Vec::new(),
     };
     for &rate in &arguments.rates {
@@ -306,6 +311,9 @@ fn print(run: &Run) {
             ratio(|p| p.p99),
         );
         case.marks.iter().for_each(|mark| println!("    {mark}"));
+        let slowest = case.trace.as_ref().filter(|trace| !trace.slowest.is_empty());
+        slowest.iter().for_each(|trace| println!("    {}", trace.blame()));
+        case.kernel.iter().for_each(|kernel| println!("    {}", kernel.said()));
     }
     println!(
         "! the load tool was late for more than half of what lies beyond: the figure is its core's, not the exchange's"

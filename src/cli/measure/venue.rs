@@ -3,11 +3,13 @@
 //! It is the embedded example with as many logins as asked for, its hot agents on the last core, and room in its log
 //! and streams for what one case sends. Every case gets a fresh one, so that none is measured with another's leftovers.
 
+use crate::cli::room::memory_backed;
 use crate::client::orders::{Address, OrderOptions, OrderSession};
 use crate::config::{Config, EXAMPLE};
 use crate::launch::endpoints::Endpoints;
 use crate::measure::load::Transport;
 use crate::runtime::spans::{SpanCounts, Spans};
+use crate::runtime::way_file::WayReader;
 use std::io::{self, BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,7 @@ fn text(wanted: &Wanted) -> String {
     let each = wanted.requests / wanted.sessions.max(1) as u64;
     let mut text = text
         .replace("placement = \"auto\"", "placement = \"shared\"")
+        .replace("ways = 16384 ", "ways = 65536 ")
         .replace("engine = \"auto\"", &format!("engine = \"{}\"", wanted.engine))
         .replace("connections_max = 128", &format!("connections_max = {}", wanted.sessions.max(8)))
         .replace("log_mebibytes = 512", &format!("log_mebibytes = {}", mebibytes(wanted.requests * RECORD_BYTES, 32)))
@@ -104,12 +107,10 @@ fn user(login: usize) -> String {
 }
 
 /// A new directory in memory, where there is one.
-fn directory() -> io::Result<PathBuf> {
+fn directory(log_bytes: usize) -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let base = ["/dev/shm".into(), std::env::temp_dir()].into_iter().find(|p: &PathBuf| p.is_dir());
-    let base = base.ok_or_else(|| io::Error::other("no directory for the log"))?;
-    let directory = base.join(format!("pitlane-measure-{}-{count}", std::process::id()));
+    let directory = memory_backed(log_bytes).join(format!("pitlane-measure-{}-{count}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
     Ok(directory)
 }
@@ -120,17 +121,16 @@ impl Venue {
     /// # Errors
     /// What the system says, or what the exchange said instead of starting.
     pub fn start(program: &Path, wanted: &Wanted) -> io::Result<Venue> {
-        let directory = directory()?;
-        let started = Venue::start_in(program, wanted, &directory);
+        let config = Config::parse("measure", &text(wanted)).map_err(|faults| io::Error::other(faults.to_string()))?;
+        let directory = directory(config.journal.log_bytes)?;
+        let started = Venue::start_in(program, config, &text(wanted), &directory);
         if started.is_err() {
             let _gone = std::fs::remove_dir_all(&directory);
         }
         started
     }
 
-    fn start_in(program: &Path, wanted: &Wanted, directory: &Path) -> io::Result<Venue> {
-        let text = text(wanted);
-        let config = Config::parse("measure", &text).map_err(|faults| io::Error::other(faults.to_string()))?;
+    fn start_in(program: &Path, config: Config, text: &str, directory: &Path) -> io::Result<Venue> {
         let file = directory.join("measure.toml");
         std::fs::write(&file, text)?;
         let free = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -178,6 +178,14 @@ impl Venue {
         Spans::read(&self.endpoints.stages).unwrap_or_default()
     }
 
+    /// The ways it has stamped, one by one, from its start on.
+    ///
+    /// # Errors
+    /// What the system says, or what is wrong with the file.
+    pub fn ways(&self) -> io::Result<WayReader> {
+        WayReader::open(&self.endpoints.ways)
+    }
+
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<String> {
         self.process.try_wait().ok().flatten().map(|status| status.to_string())
@@ -220,6 +228,7 @@ mod tests {
             let wanted = Wanted { engine: "plain".into(), sessions, requests: 1_000_000, knobs: Vec::new() };
             let config = Config::parse("measure", &text(&wanted)).unwrap();
             assert_eq!(config.market.sessions.len(), sessions);
+            assert_eq!(config.stages.ways, 65_536);
             assert!(config.journal.log_bytes as u64 > wanted.requests * RECORD_BYTES);
             let knobs = vec![("journal".to_owned(), "lock_required = true".to_owned())];
             let changed = Config::parse("measure", &text(&Wanted { knobs, ..wanted.clone() })).unwrap();

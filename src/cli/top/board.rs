@@ -195,6 +195,7 @@ mod tests {
             depth: at("depth"),
             counters: at("counters"),
             stages: at("stages"),
+            ways: at("ways"),
             session: "PITLANE001".into(),
         };
         let said = Look::take(&endpoints, None).err().unwrap().to_string();

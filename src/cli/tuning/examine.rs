@@ -4,7 +4,7 @@
 //! `tune verify` asks again. Cold.
 
 use super::cores::{self, list, mask, parse_mask};
-use super::looks;
+use super::looks::{self, Verdict};
 use super::machine::Machine;
 use super::table::{Compare, Kind, Profile, Setting, Table, alternatives};
 use super::tree::Tree;
@@ -20,26 +20,6 @@ const SUBTREE: &str = "sys/fs/cgroup/cgroup.subtree_control";
 const INSTALLED: &str = include_str!("../../../tuning/90-pitlane.conf");
 /// Lockable memory for a log, the books and the tables of a small site.
 const MEMLOCK_WANTED_BYTES: u64 = 1 << 30;
-
-/// How a setting stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// As wanted.
-    Ok,
-    /// `make tune` changes it.
-    Change,
-    /// `make tune` changes it when told to by name.
-    Request,
-    /// The kernel's command line changes it.
-    Reboot,
-    /// Only people can change it.
-    Yours,
-    /// This machine does not have it.
-    Absent,
-    /// The profile leaves it as it is.
-    Unwanted,
-}
 
 /// How a change is made, and so how it is taken back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -4,9 +4,9 @@
 //! cannot be asked; they say so.
 
 use super::cores::list;
-use super::examine::Verdict;
 use super::machine::{Asked, Machine};
 use super::tree::Tree;
+use serde::Serialize;
 
 /// Cores for every stage to have its own, and one for all else.
 const CORES_DEDICATED: usize = 6;
@@ -16,6 +16,26 @@ const CORES_LEAST: usize = 2;
 const SHM_WANTED_BYTES: u64 = 1 << 30;
 /// Furthest a venue's clock may be off (MiFID II, RTS 25), in microseconds.
 const CLOCK_ERROR_US_MAX: u64 = 100;
+
+/// How a setting stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As wanted.
+    Ok,
+    /// `make tune` changes it.
+    Change,
+    /// `make tune` changes it when told to by name.
+    Request,
+    /// The kernel's command line changes it.
+    Reboot,
+    /// Only people can change it.
+    Yours,
+    /// This machine does not have it.
+    Absent,
+    /// The profile leaves it as it is.
+    Unwanted,
+}
 
 /// Looks at the setting of this name.
 ///

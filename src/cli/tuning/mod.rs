@@ -12,11 +12,12 @@
 pub mod apply;
 pub mod cores;
 pub mod examine;
-mod looks;
+pub mod looks;
 pub mod machine;
 pub mod measure;
 pub mod placed;
 pub mod report;
+pub mod selection;
 pub mod state;
 pub mod table;
 pub mod tree;

@@ -2,7 +2,8 @@
 
 use super::apply::{Became, Outcome};
 use super::cores::list;
-use super::examine::{Change, Finding, Verdict};
+use super::examine::{Change, Finding};
+use super::looks::Verdict;
 use super::machine::Machine;
 use super::table::{Profile, Table};
 use std::io::{self, Write};

@@ -10,15 +10,19 @@
 //! twice is ignored there. Until that is done new requests are refused with [`Refusal::Recovering`], because a higher
 //! number would overtake the lower ones and have them ignored.
 
+mod door;
 mod kept;
 mod request;
 mod shared;
+mod stamped;
 mod tcp;
 mod terms;
+mod transport;
 mod unanswered;
 
 pub use kept::Keep;
 pub use request::{NewOrder, Replacement};
+pub use stamped::KernelTimes;
 pub use terms::{Address, Fault, Incoming, OrderOptions, Refusal};
 
 use crate::os::clock::monotonic_ns;
@@ -26,89 +30,13 @@ use crate::types::order::SideCode;
 use crate::types::{Channel, Firm, Quantity, Symbol, UserRef};
 use crate::wire::ouch::inbound::{self, Inbound};
 use crate::wire::ouch::{MESSAGE_MAX, Outbound, Tags};
-use crate::wire::soup::{LoginAccepted, LoginReject, LoginRequest, SessionName};
+use crate::wire::soup::SessionName;
+use door::{Login, Packet};
 use kept::Kept;
-use shared::Shared;
+use std::io;
 use std::time::{Duration, Instant};
-use tcp::Tcp;
+use transport::Transport;
 use unanswered::Unanswered;
-
-/// User, password and place in the stream, as one login needs them.
-struct Login<'a> {
-    options: &'a OrderOptions,
-    session: SessionName,
-    sequence: u64,
-}
-
-impl Login<'_> {
-    fn request(&self) -> Result<LoginRequest, Fault> {
-        LoginRequest::new(&self.options.user, &self.options.password, self.session, self.sequence)
-            .ok_or(Fault::Rejected(LoginReject::NotAuthorized))
-    }
-}
-
-/// A packet of the venue, as far as the session minds.
-enum Packet<'a> {
-    Sequenced(&'a [u8]),
-    EndOfSession,
-    /// A sign of life, and no more.
-    Other,
-}
-
-#[allow(clippy::large_enum_variant, reason = "one a session")]
-enum Transport {
-    Tcp(Tcp),
-    Shared(Shared),
-}
-
-impl Transport {
-    fn connect(login: &Login<'_>) -> Result<(Transport, LoginAccepted), Fault> {
-        let limit = login.options.connect_limit;
-        match &login.options.address {
-            Address::Tcp(address) => Tcp::connect(*address, login, limit).map(|(t, a)| (Transport::Tcp(t), a)),
-            Address::Shared(path) => Shared::connect(path, login, limit).map(|(t, a)| (Transport::Shared(t), a)),
-        }
-    }
-
-    /// Has `encode` lay a message down where it goes out from, and sends it; gives its bytes, or `None` when there is
-    /// no room, and then nothing was sent.
-    #[inline]
-    fn try_send(&mut self, encode: impl FnOnce(&mut [u8]) -> usize) -> Result<Option<&[u8]>, Fault> {
-        match self {
-            Transport::Tcp(tcp) => tcp.try_send(encode),
-            Transport::Shared(shared) => shared.try_send(encode),
-        }
-    }
-
-    #[inline]
-    fn poll(&mut self) -> Result<Option<Packet<'_>>, Fault> {
-        match self {
-            Transport::Tcp(tcp) => tcp.poll(),
-            Transport::Shared(shared) => shared.poll(),
-        }
-    }
-
-    /// A ring passes a request on by the store that makes it: nothing could be saved by waiting.
-    fn hold(&mut self) {
-        if let Transport::Tcp(tcp) = self {
-            tcp.hold();
-        }
-    }
-
-    fn release(&mut self) -> Result<(), Fault> {
-        match self {
-            Transport::Tcp(tcp) => tcp.release(),
-            Transport::Shared(_) => Ok(()),
-        }
-    }
-
-    fn logout(&mut self) {
-        match self {
-            Transport::Tcp(tcp) => tcp.logout(),
-            Transport::Shared(shared) => shared.logout(),
-        }
-    }
-}
 
 /// Empty polls between two looks at the clock: a look at TCP already costs a system call, one at a ring a few
 /// nanoseconds. At most some 20 us apart.
@@ -230,6 +158,26 @@ impl OrderSession {
     pub fn release(&mut self) -> Result<(), Refusal> {
         let Some(transport) = &mut self.transport else { return Err(Refusal::NotConnected) };
         transport.release().map_err(|fault| self.lose_sending(fault))
+    }
+
+    /// Has the kernel stamp requests that are to be followed ([`OrderSession::follow_next`]), for who measures. To be called
+    /// when every request has its answer; gone with the connection. False over shared memory, where no kernel is on the way.
+    ///
+    /// # Errors
+    /// What the system says; where it has no such stamps, that.
+    pub fn stamp_by_kernel(&mut self) -> io::Result<bool> {
+        self.transport.as_mut().map_or(Ok(false), Transport::stamp_by_kernel)
+    }
+
+    /// Has the kernel stamp the next request, in place of one that is still followed. False where stamps are not on.
+    pub fn follow_next(&mut self) -> bool {
+        self.transport.as_mut().is_some_and(Transport::follow_next)
+    }
+
+    /// The kernel's times of the request that was followed and of its answer, which must be the last thing that
+    /// [`OrderSession::poll`] gave.
+    pub fn kernel_times(&mut self) -> KernelTimes {
+        self.transport.as_mut().map_or(KernelTimes::default(), Transport::kernel_times)
     }
 
     /// Enters an order; gives the number by which its answers call it.

@@ -5,7 +5,8 @@
 //! without its length: the type letter and the payload. The socket stays open as the sign of life of both sides and
 //! is looked at now and then; there are no heartbeats. Sending and receiving are plain loads and stores.
 
-use super::{Fault, Login, Packet};
+use super::door::{Login, Packet};
+use super::terms::Fault;
 use crate::os::mapped::Mapped;
 use crate::os::unix::{self, FILES_MAX};
 use crate::runtime::shared_ring::{self, CLIENT_FILE, Half, MESSAGE_MAX, Refused, RingReader, RingWriter, VENUE_FILE};

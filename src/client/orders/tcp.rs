@@ -5,10 +5,13 @@
 //! size and goes first on the next turn. Receiving fills a buffer of fixed size and takes whole packets off its
 //! front. No allocation after connecting; system calls: one send a request, one receive a turn without a packet.
 
-use super::{Fault, Login, Packet};
+use super::door::{Login, Packet};
+use super::stamped::{KernelTimes, Stamped};
+use super::terms::Fault;
+use crate::os::kernel_stamps;
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::soup::{CLIENT_HEARTBEAT, HEADER_BYTES, LOGOUT, LoginAccepted, ServerPacket, unsequenced_header};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -32,6 +35,8 @@ pub(super) struct Tcp {
     /// Bytes of `received` that were taken off, and bytes that are there.
     taken: usize,
     end: usize,
+    /// The kernel's stamps, for who measures; absent, the connection pays a branch a call for them.
+    stamped: Option<Box<Stamped>>,
 }
 
 impl Tcp {
@@ -48,6 +53,7 @@ impl Tcp {
             received: vec![0xEE; IN_BYTES].into_boxed_slice(),
             taken: 0,
             end: 0,
+            stamped: None,
         };
         let mut request = [0; crate::wire::soup::LoginRequest::BYTES_MAX];
         let length = login.request()?.encode(&mut request);
@@ -91,6 +97,9 @@ impl Tcp {
         let length = encode(&mut self.out[message..message + MESSAGE_MAX]);
         self.out[self.out_end..message].copy_from_slice(&unsequenced_header(length));
         self.out_end = message + length;
+        if let Some(stamped) = &mut self.stamped {
+            stamped.on_request();
+        }
         // Flushing forgets the bytes, but leaves them where they are.
         if !self.held {
             self.flush()?;
@@ -114,7 +123,12 @@ impl Tcp {
     #[inline]
     pub fn flush(&mut self) -> Result<bool, Fault> {
         while self.out_sent < self.out_end {
-            match self.stream.write(&self.out[self.out_sent..self.out_end]) {
+            let waiting = &self.out[self.out_sent..self.out_end];
+            let written = match &mut self.stamped {
+                None => self.stream.write(waiting),
+                Some(stamped) => stamped.write(&self.stream, waiting),
+            };
+            match written {
                 Ok(0) => return Err(Fault::Closed),
                 Ok(count) => self.out_sent += count,
                 Err(fault) if fault.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -124,6 +138,23 @@ impl Tcp {
         }
         (self.out_sent, self.out_end) = (0, 0);
         Ok(true)
+    }
+
+    /// Has the kernel stamp requests that are to be followed. Everything sent before must have been answered.
+    pub fn stamp_by_kernel(&mut self) -> io::Result<()> {
+        kernel_stamps::enable(&self.stream)?;
+        self.stamped = Some(Box::new(Stamped::new()));
+        Ok(())
+    }
+
+    /// Follows the next request; says whether stamps are on.
+    pub fn follow_next(&mut self) -> bool {
+        self.stamped.as_mut().map(|stamped| stamped.follow()).is_some()
+    }
+
+    /// Times of the request that was followed, whose answer was just taken.
+    pub fn kernel_times(&mut self) -> KernelTimes {
+        self.stamped.as_mut().map_or(KernelTimes::default(), |stamped| stamped.times(&self.stream))
     }
 
     pub fn heartbeat(&mut self) -> Result<(), Fault> {
@@ -158,6 +189,9 @@ impl Tcp {
             return Ok(None);
         };
         self.taken += length;
+        if let Some(stamped) = &mut self.stamped {
+            stamped.on_packet(self.taken);
+        }
         Ok(Some(match packet {
             ServerPacket::Sequenced(message) => Packet::Sequenced(message),
             ServerPacket::EndOfSession => Packet::EndOfSession,
@@ -175,7 +209,11 @@ impl Tcp {
             self.received.copy_within(self.taken..self.end, 0);
             (self.taken, self.end) = (0, self.end - self.taken);
         }
-        match self.stream.read(&mut self.received[self.end..]) {
+        let read = match &mut self.stamped {
+            None => self.stream.read(&mut self.received[self.end..]),
+            Some(stamped) => stamped.read(&self.stream, &mut self.received, self.end),
+        };
+        match read {
             Ok(0) => Err(Fault::Closed),
             Ok(count) => {
                 self.end += count;

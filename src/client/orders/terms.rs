@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Keep;
+use super::kept::Keep;
 
 /// Where the venue is.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -12,13 +12,13 @@
 //! | day | ends with the day, unless it was good till cancel and the request does not say otherwise |
 //! | post-only or nothing about it | still refuses to take, or steps back if that is what it does |
 
-use super::beside::{Special, is_special};
 use super::events::{Events, Progress};
-use super::matching::{POST_ONLY_REPRICED, Reach, Taker};
+use super::marks::{Special, is_special};
 use super::order::Order;
 use super::requests::{change, replaced};
 use super::shard::Shard;
-use super::stops::triggered;
+use super::taker::{POST_ONLY_REPRICED, Taker, triggered};
+use super::ticker::Reach;
 use crate::types::{Price, Quantity, Sequenced, TimeInForce};
 
 impl Shard {

@@ -8,10 +8,12 @@
 //! before their turn, so that they never traded at their own price; and a look ahead could not know what it will find.
 
 use super::events::{Events, Progress};
-use super::least::{LOOKS_MAX, Past};
-use super::matching::{STEP_EVENTS_MAX, Taker};
-use super::pegs::{Active, Touch};
-use super::shard::{Shard, Work};
+use super::least::LOOKS_MAX;
+use super::peg_trees::{Active, Touch};
+use super::shard::Shard;
+use super::survey::Past;
+use super::taker::{STEP_EVENTS_MAX, Taker};
+use super::work::Work;
 use crate::types::Slot;
 
 /// Who trades next with an incoming order.

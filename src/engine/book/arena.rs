@@ -12,16 +12,13 @@
 //! taking an order out of the head, the middle or the tail is the same straight code: which of the three it is, is
 //! random, and would be guessed wrong often.
 
-use super::beside::Special;
+use super::marks::Special;
 use super::order::{CONTINUOUS, Order};
 use crate::types::{
     AccountId, Channel, Display, OrderReference, OrderTag, Price, Quantity, SelfMatch, SessionId, SideCode, Slot,
     TickerId, UserRef,
 };
 use core::hint::{black_box, select_unpredictable};
-
-/// Ticks from the best price a side could have.
-pub(super) type Rank = u32;
 
 /// An order as a member of lists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

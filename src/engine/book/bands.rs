@@ -1,4 +1,4 @@
-//! Price bands, and how far orders reach while a ticker does or does not match. Cold but for what orders read of it.
+//! Price bands: what moves them, and when orders press against them. Cold; what orders read of it is [`super::reaches`].
 //!
 //! Two bands bound the prices that trade: the dynamic one around the last trade as of the last tick of the timer or the
 //! last cross, the static one around the last cross (before it the reference of the configuration). The narrower bound
@@ -8,69 +8,10 @@
 //!
 //! A resting order that a moved band leaves outside keeps its price: it was inside when it came.
 
-use super::arena::Rank;
 use super::events::Events;
-use super::scale::Scale;
-use super::shard::Book;
+use super::reaches::{Band, Reaches};
+use super::ticker::Book;
 use crate::types::{Event, Price, Side, TickerId};
-
-/// Where limits of a side are taken as they are: `span` ranks from `first`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lane {
-    pub first: Rank,
-    pub span: u32,
-}
-
-/// The bounds of a ticker.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Band {
-    pub lower: Price,
-    pub upper: Price,
-    /// Orders press against a bound.
-    pub limit: bool,
-}
-
-impl Band {
-    pub const NONE: Band = Band { lower: Price(0), upper: Price(0), limit: false };
-}
-
-/// What orders read of phase and band, by side of the incoming order.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reaches {
-    pub lanes: [Lane; 2],
-    /// First rank of the other side that must not trade; 0 while nothing does.
-    pub walk_max: [u32; 2],
-}
-
-impl Reaches {
-    /// Of a ticker with these bounds.
-    ///
-    /// `pegs`: there are pegs, which an order may meet where the ladder has nobody. Then no order goes straight into the book,
-    /// by a lane that has no width: those who ask need not ask about pegs.
-    pub fn new(scale: &Scale, band: Band, matches: bool, pegs: bool) -> Reaches {
-        let mut reaches = Reaches::wide(scale, band, matches);
-        if pegs {
-            reaches.lanes.iter_mut().for_each(|lane| lane.span = 0);
-        }
-        reaches
-    }
-
-    fn wide(scale: &Scale, band: Band, matches: bool) -> Reaches {
-        let ticks = scale.ticks();
-        let open = Reaches { lanes: [Lane { first: 0, span: ticks }; 2], walk_max: [ticks; 2] };
-        if !matches {
-            return Reaches { walk_max: [0; 2], ..open };
-        }
-        if band == Band::NONE {
-            return open;
-        }
-        let first = [scale.rank(Side::Buy, band.upper), scale.rank(Side::Sell, band.lower)];
-        Reaches {
-            lanes: first.map(|first| Lane { first, span: ticks - first }),
-            walk_max: first.map(|first| scale.walk_end(first)),
-        }
-    }
-}
 
 impl Book {
     /// Makes what orders read follow phase, bounds and pegs.

@@ -12,60 +12,19 @@
 //!
 //! **Bounded turns.** Looks for the price and trades are counted; the state between two turns is a few ranks.
 
+use super::crossing::{Cross, Pair, Round, Step, takes_waiting};
 use super::events::Events;
 use super::occupancy::NOWHERE;
 use super::order::Order;
 use super::self_match::{is_own, taken_off};
 use super::shard::Shard;
-use super::stops::Trades;
 use super::tape::Trade;
-use super::uncross::{Found, Search};
+use super::ticker::Trades;
+use super::uncross::Search;
 use crate::types::{CrossKind, Event, Liquidity, Price, Quantity, Side, Slot, TickerId};
 
 /// Most events between two checks for room: two of a prevented trade, or the end of a cross.
 const STEP_EVENTS_MAX: usize = 3;
-
-/// A cross under way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cross {
-    kind: CrossKind,
-    /// Whether a price with no shares goes without saying.
-    told: bool,
-    /// Whether shares have traded.
-    printed: bool,
-    step: Step,
-}
-
-#[derive(Clone, Copy, Debug)]
-#[allow(clippy::large_enum_variant, reason = "one value a shard, in place")]
-enum Step {
-    /// The price is to be looked for.
-    Start,
-    /// And is being looked for.
-    Search(Search),
-    /// Orders trade at it.
-    Trade(Round),
-}
-
-/// Trading at one price.
-#[derive(Clone, Copy, Debug)]
-struct Round {
-    found: Found,
-    price: Price,
-    traded: u64,
-    /// By side: where orders for the cross, and where imbalance-only ones, are to be looked for.
-    waiting: [u32; 2],
-    leftover: [u32; 2],
-}
-
-/// Two standing orders that would trade, the price, and the flags of their reports.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pair {
-    pub older: Slot,
-    pub newer: Slot,
-    pub price: Price,
-    pub flags: [Liquidity; 2],
-}
 
 /// Who trades next on a side.
 enum Next {
@@ -73,21 +32,6 @@ enum Next {
     Nobody,
     /// The turn is over.
     Later,
-}
-
-impl Cross {
-    /// `quiet`: nothing is told when nothing trades.
-    pub fn new(kind: CrossKind, quiet: bool) -> Cross {
-        Cross { kind, told: quiet, printed: false, step: Step::Start }
-    }
-}
-
-/// Whether orders for the next cross take part in it: those that stand during a halt wait for the close.
-pub(super) const fn takes_waiting(kind: CrossKind) -> bool {
-    match kind {
-        CrossKind::Opening | CrossKind::Closing => true,
-        CrossKind::Halt => false,
-    }
 }
 
 impl Shard {

@@ -8,11 +8,10 @@
 //! Which cross it is, is not kept: orders for the opening are taken in pre-open alone and leave with it, so that all that
 //! stand at a time wait for the same one.
 
-use super::arena::{Arena, Rank};
+use super::arena::Arena;
 use super::events::{Events, Progress};
-use super::ladder::Place;
-use super::order::{FOR_CROSS, Order};
-use super::scale::Scale;
+use super::order::{FOR_CROSS, Order, Place};
+use super::scale::{Rank, Scale};
 use super::shard::Shard;
 use crate::types::{Display, Event, Price, Quantity, Sequenced, Side};
 

@@ -3,11 +3,12 @@
 //! The engine has no clock. An order's end counts from the time of its record, and the records of passing time say when it
 //! has come; until one does, the order stands and trades. Orders go in the order of their ends, then of their numbers.
 
-use super::beside::Special;
 use super::events::{Events, Progress};
+use super::marks::Special;
 use super::noii::TickWalk;
 use super::order::Order;
-use super::shard::{Shard, Work};
+use super::shard::Shard;
+use super::work::Work;
 use crate::types::{CancelReason, Command, Nanos, TimeInForce};
 
 /// Nanoseconds of a second.

@@ -6,9 +6,10 @@
 //! Bound: a level is [`LEVEL_BYTES`] and a tick has one on each side, so that a ticker costs 64 bytes a tick plus four bits;
 //! [`TICKS_MAX`] ticks a shard, 1 GiB, is the limit that construction enforces.
 
-use super::arena::{Arena, Chains, List, Node, Rank};
+use super::arena::{Arena, Chains, List, Node};
 use super::occupancy::{NOWHERE, Occupancy, RANKS_MAX};
-use super::order::Order;
+use super::order::{Order, Place};
+use super::scale::Rank;
 use crate::types::Slot;
 use core::hint::black_box;
 
@@ -62,14 +63,6 @@ impl Level {
         let [shown, hidden] = self.queues;
         if shown.head.is_none() { hidden.head } else { shown.head }
     }
-}
-
-/// Where an order stands, and with how many open shares.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub rank: Rank,
-    pub shown: bool,
-    pub open: u32,
 }
 
 /// The levels of a side.

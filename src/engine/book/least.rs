@@ -11,84 +11,19 @@
 //!
 //! Cold, all of it: a sweep comes here only when it meets an order that is not plain.
 
-use super::beside::Special;
 use super::events::{Events, Progress};
-use super::ladder::Ladder;
-use super::matching::{STEP_EVENTS_MAX, Taker};
+use super::marks::Special;
 use super::occupancy::NOWHERE;
 use super::order::Order;
-use super::pegs::{Cursors, Touch};
 use super::self_match::is_own;
-use super::shard::{Shard, Work};
+use super::shard::Shard;
+use super::survey::{Past, Survey};
+use super::taker::{STEP_EVENTS_MAX, Taker};
+use super::work::Work;
 use crate::types::{CancelReason, Quantity, SelfMatchMode, Side, Slot, TickerId};
 
 /// Orders looked at in one call: some microseconds when none is in the cache.
 pub(super) const LOOKS_MAX: usize = 128;
-
-/// A place in a sweep behind orders that were passed over.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Past {
-    rank: u32,
-    /// The last one passed at that rank.
-    skipped: Slot,
-}
-
-impl Past {
-    /// Behind this order.
-    pub fn behind(order: &Order) -> Past {
-        Past { rank: order.rank, skipped: order.tag.slot }
-    }
-}
-
-/// A sweep played through, as far as it went.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Survey {
-    /// What is asked for.
-    enough: Quantity,
-    /// What the incoming order has left, and has traded.
-    open: Quantity,
-    traded: Quantity,
-    /// Shares that reserve orders of this level will show after all that shows there now.
-    refills: u64,
-    rank: u32,
-    /// The order to look at, nobody when the level is through.
-    slot: Slot,
-    /// What prices the pegs of a book that has some, and which of them were counted.
-    pegs: Option<(Touch, Cursors)>,
-}
-
-impl Survey {
-    fn new(taker: &Taker, enough: Quantity, ladder: &Ladder, touch: Option<Touch>) -> Survey {
-        let slot = if ladder.is_empty() { Slot::NONE } else { ladder.first() };
-        let (open, traded) = (taker.order.leaves, Quantity(0));
-        Survey {
-            enough,
-            open,
-            traded,
-            refills: 0,
-            rank: ladder.best(),
-            slot,
-            pegs: touch.map(|touch| (touch, [None; 3])),
-        }
-    }
-
-    /// What shows at the level is through: its refills come next.
-    fn take_refills(&mut self) {
-        let taken = u64::from(self.open.0).min(core::mem::take(&mut self.refills)) as u32;
-        self.open.0 -= taken;
-        self.traded.0 += taken;
-    }
-
-    fn is_over(&self) -> bool {
-        self.open.is_zero() || self.traded >= self.enough
-    }
-
-    fn trade(&mut self, quantity: Quantity) {
-        let both = self.open.min(quantity);
-        self.open = self.open.less(both);
-        self.traded.0 += both.0;
-    }
-}
 
 impl Shard {
     /// Lets an order trade if it would get its least quantity.

@@ -6,35 +6,17 @@
 //!
 //! An order that finds nothing to trade with is by far the most frequent, and goes straight into the book.
 
-use super::arena::{Arena, Rank};
-use super::beside::{Special, is_plain_day, is_special};
+use super::arena::Arena;
 use super::events::{Events, Progress};
-use super::ladder::Place;
-use super::order::Order;
+use super::marks::{Special, is_plain_day, is_special};
+use super::order::{Order, Place};
 use super::self_match::is_own;
-use super::shard::{Book, Shard, Work};
-use super::stops::triggered;
+use super::shard::Shard;
+use super::taker::{POST_ONLY_REPRICED, STEP_EVENTS_MAX, Taker, liquidity_of, triggered};
 use super::tape::Trade;
-use crate::types::{CancelReason, Event, Liquidity, Peg, Price, Quantity, Sequenced, Side, Slot, TimeInForce};
-
-/// A post-only order that steps back instead of leaving, as a command says it.
-pub(super) const POST_ONLY_REPRICED: u8 = 2;
-
-/// Most events between two checks for room: two of a prevented trade, or a fill and a refill, and the end of the incoming
-/// order.
-pub(super) const STEP_EVENTS_MAX: usize = 3;
-
-/// An incoming order that may trade. Its arena entry is written only if it comes to rest.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Taker {
-    pub order: Order,
-    /// First rank of the other side that is too dear.
-    pub walk_end: Rank,
-    /// What does not trade at once rests.
-    pub stays: bool,
-    /// It was in the book before: its entry and its place in the session's list exist.
-    pub replaced: bool,
-}
+use super::ticker::Reach;
+use super::work::Work;
+use crate::types::{CancelReason, Event, Liquidity, Price, Quantity, Sequenced, Slot, TimeInForce};
 
 /// Why a sweep stopped filling.
 enum Met {
@@ -46,36 +28,6 @@ enum Met {
     Own(Slot),
     /// An order that is not plain.
     Special(Slot),
-}
-
-/// How far an order reaches.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reach {
-    /// Its limit: that of the request, or the bound of the price band.
-    pub price: Price,
-    /// Rank of its limit on its own side.
-    pub rank: Rank,
-    /// First rank of the other side that is too dear.
-    pub walk_end: Rank,
-    /// What does not trade at once rests.
-    pub stays: bool,
-    /// It rests and the other side has nothing within its limit: it goes into the book as it is.
-    pub rests: bool,
-}
-
-impl Book {
-    /// Moves a limit that would trade to one tick from the best price of the other side, hidden orders and pegs there counted: then
-    /// it rests. Where the ladder has no such price it stays, and the order leaves as one that may not step back.
-    /// `best`: rank of that price.
-    pub(super) fn step_back(&self, side: Side, best: u32, reach: &mut Reach, price: Price) -> Price {
-        if price.is_market() || best >= reach.walk_end || best == 0 {
-            return price;
-        }
-        reach.rank = self.scale.ticks() - best;
-        reach.walk_end = best;
-        reach.rests = reach.stays;
-        self.scale.price(side, reach.rank)
-    }
 }
 
 impl Shard {
@@ -412,17 +364,5 @@ impl Shard {
         if taker.replaced {
             self.arena.end(taker.order.tag.slot);
         }
-    }
-}
-
-/// Flag of a resting order's report.
-pub(super) fn liquidity_of(resting: &Order) -> Liquidity {
-    if resting.peg == Some(Peg::Midpoint) {
-        return Liquidity::AddedMidpoint;
-    }
-    match (resting.is_shown(), resting.special.has(Special::REFILLED)) {
-        (true, true) => Liquidity::AddedReserve,
-        (true, false) => Liquidity::Added,
-        (false, _) => Liquidity::AddedHidden,
     }
 }

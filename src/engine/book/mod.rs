@@ -19,6 +19,12 @@
 //! ladder although continuous trading never uses a tick on both. Orders for a cross stand on a second pair ([`cross_orders`]);
 //! a change of phase ([`phases`]) finds the one price ([`uncross`]) and trades at it ([`cross`]).
 //!
+//! **What stands where.** Below, values that know nothing of a shard: an order and its marks, ladders and trees, the book of
+//! one ticker ([`ticker`]), and everything that may be under way between two turns: an incoming order ([`taker`]), a walk over
+//! many ([`walk`]), a cross ([`crossing`]), a change of phase ([`passage`]). Then the [`Shard`], which holds them and says which
+//! request goes where. Above, one file for each thing that a shard does, named by it; none knows those beside it but by the
+//! calls it makes.
+//!
 //! **Bounded turns.** A record may cause any number of events (a sweep, a mass cancel). `execute` fills its buffer, answers
 //! [`Progress::More`], and `resume` goes on from there. No other record may come between.
 //!
@@ -35,21 +41,26 @@ mod among;
 mod arena;
 mod bands;
 mod beside;
+mod busts;
 mod cross;
 mod cross_orders;
+mod crossing;
 mod events;
 mod expiry;
 mod ladder;
 mod least;
 mod lookahead;
+mod marks;
 mod mass;
 mod matching;
 mod noii;
 mod occupancy;
 mod order;
+mod passage;
 mod peg_trees;
 mod pegs;
 mod phases;
+mod reaches;
 mod requests;
 mod scale;
 mod self_match;
@@ -57,10 +68,17 @@ mod settling;
 mod shard;
 mod snapshot;
 mod stops;
+mod survey;
+mod taker;
 mod tape;
+mod terms;
+mod ticker;
+mod ticks;
 mod uncross;
 mod view;
 mod waiting;
+mod walk;
+mod work;
 
 pub use events::{EVENTS_MAX, Events, Progress};
 pub use ladder::TICKS_MAX;

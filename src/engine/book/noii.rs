@@ -3,30 +3,23 @@
 //! Each ticker costs at most two searches for a price ([`super::uncross`]), taken in bounded turns; one with nothing to
 //! tell costs a look.
 
-use super::cross::takes_waiting;
-use super::events::{Events, Progress};
-use super::shard::{Book, Shard, Work, nothing};
-use super::uncross::{Found, LEVELS_A_TURN_MAX, Search};
+use super::crossing::takes_waiting;
+use super::events::Events;
+use super::ticker::Book;
+use super::uncross::{Found, Search};
 use crate::types::{CrossKind, Event, Price, Side, TickerId};
-
-/// Tickers looked at in one turn.
-const TICKERS_A_TURN_MAX: u32 = 128;
-/// Events of one ticker at most: band and imbalance.
-const STEP_EVENTS_MAX: usize = 2;
-
-const _: () = assert!(TICKERS_A_TURN_MAX as usize * STEP_EVENTS_MAX <= super::EVENTS_MAX, "a turn fits the buffer");
 
 /// A tick under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TickWalk {
-    next: u16,
-    step: Step,
-    spoke: bool,
+    pub next: u16,
+    pub step: Step,
+    pub spoke: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::large_enum_variant, reason = "one value a shard, in place")]
-enum Step {
+pub(super) enum Step {
     /// The ticker was not looked at yet.
     Fresh,
     /// The price of book and cross is looked for.
@@ -42,36 +35,9 @@ impl TickWalk {
     }
 }
 
-impl Shard {
-    /// Goes on with the tick as far as this turn reaches.
-    #[cold]
-    pub(super) fn tick(&mut self, mut walk: TickWalk, out: &mut Events) -> Progress {
-        let mut looks = LEVELS_A_TURN_MAX;
-        let mut tickers = 0;
-        while let Some(book) = self.books.get_mut(walk.next as usize) {
-            if tickers == TICKERS_A_TURN_MAX || out.room() < STEP_EVENTS_MAX {
-                self.work = Work::Tick(walk);
-                return Progress::More;
-            }
-            let said = out.len();
-            walk.step = book.tick_step(TickerId(walk.next), walk.step, &mut looks, out);
-            if matches!(walk.step, Step::Fresh) {
-                walk.next += 1;
-                tickers += 1;
-            }
-            walk.spoke |= out.len() > said;
-            if looks == 0 {
-                self.work = Work::Tick(walk);
-                return Progress::More;
-            }
-        }
-        if walk.spoke { Progress::Done } else { nothing(TickerId::ALL, out) }
-    }
-}
-
 impl Book {
     /// One step of one ticker; [`Step::Fresh`] when it is through.
-    fn tick_step(&mut self, ticker: TickerId, step: Step, looks: &mut u32, out: &mut Events) -> Step {
+    pub fn tick_step(&mut self, ticker: TickerId, step: Step, looks: &mut u32, out: &mut Events) -> Step {
         match step {
             Step::Fresh if !self.ours => Step::Fresh,
             Step::Fresh => {

@@ -3,9 +3,8 @@
 //! What the client asked and what became of it stands here; where the order stands in its queues is kept apart, in
 //! [`super::arena`], because neighbours change each other's links and nothing else.
 
-use super::arena::Rank;
-use super::beside::Special;
-use super::ladder::Place;
+use super::marks::Special;
+use super::scale::Rank;
 use crate::types::{
     Command, Display, OrderReference, OrderTag, Peg, Price, Quantity, SelfMatch, Side, SideCode, Slot, TickerId,
 };
@@ -135,4 +134,18 @@ impl Order {
         self.leaves = self.leaves.less(taken);
         self.removed.0 += taken.0;
     }
+
+    /// Shares that show in the book now.
+    #[inline]
+    pub fn shown_open(&self) -> Quantity {
+        if self.special.has(Special::ASIDE) { Quantity(0) } else { self.shown_plain() }
+    }
+}
+
+/// Where an order stands, and with how many open shares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub rank: Rank,
+    pub shown: bool,
+    pub open: u32,
 }

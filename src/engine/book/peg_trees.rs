@@ -13,7 +13,7 @@
 //! no step recurses. 32 bytes a slot.
 
 use super::waiting::priority;
-use crate::types::Slot;
+use crate::types::{Side, Slot};
 use core::cmp::Reverse;
 use core::hint::black_box;
 
@@ -216,6 +216,40 @@ impl PegNodes {
         self.0[at as usize].need_least = need.min(self.need_least(left)).min(self.need_least(right));
     }
 }
+
+/// Trees of a ticker.
+pub(super) const PEG_TREES: usize = 6;
+
+/// The pegs of a ticker: by side and kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pegs {
+    pub trees: [[PegTree; 3]; 2],
+    pub count: u32,
+}
+
+impl Pegs {
+    pub const NONE: Pegs = Pegs { trees: [[PegTree::EMPTY; 3]; 2], count: 0 };
+}
+
+/// What prices the pegs of a side, all as distances.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Touch {
+    pub side: Side,
+    /// What each kind follows, if it shows.
+    pub follows: [Option<u32>; 3],
+    /// The best a peg of each kind may have.
+    pub cap: [u32; 3],
+}
+
+/// A peg and what it costs now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Active {
+    pub slot: Slot,
+    pub distance: u32,
+}
+
+/// How far pegs of each kind were looked at.
+pub(super) type Cursors = [Option<Place>; 3];
 
 #[cfg(test)]
 mod tests {

@@ -16,48 +16,15 @@
 //! How an incoming order meets pegs stands in [`super::among`]; what they do to each other and to hidden orders when the
 //! touch has moved in [`super::settling`].
 
-use super::beside::Special;
 use super::events::{Events, Progress};
+use super::marks::Special;
 use super::occupancy::NOWHERE;
 use super::order::Order;
-use super::peg_trees::{PegTree, Place};
+use super::peg_trees::{Active, Cursors, Place, Touch};
 use super::requests::{change, replaced};
-use super::shard::{Book, Shard};
+use super::shard::Shard;
+use super::ticker::Book;
 use crate::types::{Event, Peg, Price, Quantity, Sequenced, Side, Slot, TickerId};
-
-/// Trees of a ticker.
-pub(super) const PEG_TREES: usize = 6;
-
-/// The pegs of a ticker: by side and kind.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pegs {
-    pub trees: [[PegTree; 3]; 2],
-    pub count: u32,
-}
-
-impl Pegs {
-    pub const NONE: Pegs = Pegs { trees: [[PegTree::EMPTY; 3]; 2], count: 0 };
-}
-
-/// What prices the pegs of a side, all as distances.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Touch {
-    side: Side,
-    /// What each kind follows, if it shows.
-    follows: [Option<u32>; 3],
-    /// The best a peg of each kind may have.
-    cap: [u32; 3],
-}
-
-/// A peg and what it costs now.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Active {
-    pub slot: Slot,
-    pub distance: u32,
-}
-
-/// How far pegs of each kind were looked at.
-pub(super) type Cursors = [Option<Place>; 3];
 
 impl Book {
     /// What prices the pegs of a side as the book shows itself now.

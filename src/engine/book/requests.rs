@@ -4,8 +4,8 @@
 //! request is too late: nothing happens, and a Replace says so because its user reference becomes free again.
 
 use super::arena::Arena;
-use super::beside::{Special, is_plain_day};
 use super::events::{Events, Progress};
+use super::marks::{Special, is_plain_day};
 use super::order::{CONTINUOUS, Order};
 use super::shard::{Shard, nothing};
 use crate::types::{CancelReason, Command, Event, Price, Quantity, Sequenced, Slot};

@@ -3,8 +3,10 @@
 //! The *rank* of a price counts ticks from the best price its side could have: rank 0 is the ladder's highest price for
 //! bids and its lowest for offers. Lower is better on both sides, so that matching needs no branch on the side.
 
-use super::arena::Rank;
 use crate::types::{Price, Side, TickerSpec};
+
+/// Ticks from the best price a side could have.
+pub(super) type Rank = u32;
 
 /// The prices of a ticker as ranks of either side.
 #[derive(Clone, Copy, Debug)]

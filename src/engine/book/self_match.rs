@@ -3,9 +3,9 @@
 //! A sweep asks [`is_own`] at each resting order; all else runs only when the answer is yes.
 
 use super::events::Events;
-use super::matching::{Taker, liquidity_of};
 use super::order::Order;
 use super::shard::Shard;
+use super::taker::{Taker, liquidity_of};
 use crate::types::{Event, Firm, Liquidity, Price, Quantity, SelfMatchMode, Slot};
 
 /// Whether the incoming order's rule forbids a trade between the two.

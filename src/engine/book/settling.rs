@@ -13,58 +13,21 @@
 //! **Bounded turns.** A settlement goes through the tickers of its record in turns, and within a ticker step by step; work
 //! that a woken stop leaves unfinished is done before it goes on.
 
-use super::cross::Pair;
+use super::crossing::Pair;
 use super::events::{Events, Progress};
-use super::least::Past;
-use super::matching::{STEP_EVENTS_MAX, liquidity_of};
-use super::pegs::Active;
+use super::peg_trees::Active;
 use super::self_match::is_own;
-use super::shard::{Shard, Work};
+use super::shard::Shard;
+use super::survey::Past;
+use super::taker::{STEP_EVENTS_MAX, liquidity_of};
 use super::tape::Trade;
-use crate::types::{CommandKind, Event, Price, Sequenced, Side, Slot, TickerId};
+use super::work::{Settlement, Work};
+use crate::types::{Event, Price, Sequenced, Side, Slot, TickerId};
 
 /// Tickers looked at, or steps taken, in one turn.
 const STEPS_A_TURN_MAX: usize = 128;
 /// Orders with a least quantity that a peg passes over.
 const PASSED_MAX: usize = 32;
-
-/// A settlement under way: of the ticker, then of all up to the last one.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settlement {
-    next: u16,
-    end: u16,
-}
-
-impl Settlement {
-    /// Of all tickers of a shard.
-    pub const ALL: Settlement = Settlement { next: 0, end: u16::MAX };
-
-    /// Of those that the record may have changed.
-    fn after(record: &Sequenced) -> Settlement {
-        let at = record.command.ticker.0;
-        match record.command.kind {
-            CommandKind::Enter | CommandKind::Cancel | CommandKind::Replace | CommandKind::Modify => {
-                Settlement { next: at, end: at.saturating_add(1) }
-            }
-            CommandKind::MassCancel
-            | CommandKind::SessionLost
-            | CommandKind::KillOn
-            | CommandKind::DayStart
-            | CommandKind::DayEnd
-            | CommandKind::Halt
-            | CommandKind::Resume
-            | CommandKind::Phase
-            | CommandKind::Bust
-            | CommandKind::Tick
-            | CommandKind::DisableEntry
-            | CommandKind::EnableEntry
-            | CommandKind::AccountQuery
-            | CommandKind::KillOff
-            | CommandKind::SetLimit
-            | CommandKind::StateDigest => Settlement::ALL,
-        }
-    }
-}
 
 impl Shard {
     /// What follows a record in a shard that has pegs, if it is done.

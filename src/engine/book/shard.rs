@@ -1,26 +1,17 @@
 //! A shard: the books of one matcher, what is under way in them, and which request goes where.
 
 use super::arena::Arena;
-use super::bands::{Band, Reaches};
 use super::beside::Specials;
 use super::events::{Events, Progress};
-use super::ladder::{Ladder, TICKS_MAX};
-use super::least::{Past, Survey};
-use super::mass::Walk;
-use super::matching::{Reach, Taker};
-use super::noii::TickWalk;
-use super::order::FOR_CROSS;
-use super::pegs::{Pegs, Touch};
-use super::phases::PhaseWalk;
+use super::ladder::TICKS_MAX;
+use super::passage::PhaseWalk;
 use super::scale::Scale;
-use super::settling::Settlement;
-use super::stops::{Stops, Trades};
 use super::tape::{BustWalk, Tape};
+use super::ticker::Book;
 use super::waiting::Tree;
-use crate::types::{
-    AccountId, AuctionSpec, CommandKind, Event, Firm, Market, MatchNumber, MatcherId, Nanos, OrderReference, Phase,
-    Price, Quantity, Sequenced, Side, TickerId, TickerSpec, TimeInForce,
-};
+use super::walk::{Owner, Walk};
+use super::work::{Settlement, Work};
+use crate::types::{CommandKind, Event, Firm, Market, MatcherId, Sequenced, TickerId, TickerSpec};
 use core::fmt;
 
 /// Why a shard cannot be built. Nothing was kept.
@@ -55,143 +46,6 @@ impl fmt::Display for ShardFault {
 }
 
 impl core::error::Error for ShardFault {}
-
-/// The numbers a ticker gives. Counted for each ticker, so that they do not depend on how tickers are sharded.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Numbers {
-    pub references: u64,
-    pub matches: u64,
-    locate: u16,
-}
-
-impl Numbers {
-    #[inline]
-    pub fn next_reference(&mut self) -> OrderReference {
-        self.references += 1;
-        OrderReference(self.references << 16 | u64::from(self.locate))
-    }
-
-    #[inline]
-    pub fn next_match(&mut self) -> MatchNumber {
-        self.matches += 1;
-        MatchNumber(self.matches << 16 | u64::from(self.locate))
-    }
-}
-
-/// Both sides of one ticker.
-#[derive(Clone, Debug)]
-pub(super) struct Book {
-    pub scale: Scale,
-    /// Bids and offers; then those that wait for a cross.
-    pub sides: [Ladder; 4],
-    /// What orders read of phase and band.
-    pub reaches: Reaches,
-    pub numbers: Numbers,
-    /// Whether the ticker belongs to this shard. Entries of others are there only so that a ticker is its index.
-    pub ours: bool,
-    pub phase: Phase,
-    /// Smallest step of quantities.
-    pub lot: Quantity,
-    pub trades: Trades,
-    pub stops: Stops,
-    pub pegs: Pegs,
-    pub spec: AuctionSpec,
-    pub band: Band,
-    /// Price of the configuration, before the first trade.
-    first_reference: Price,
-    /// Price of the last cross, before it that of the configuration.
-    pub static_reference: Price,
-}
-
-impl Book {
-    fn new(scale: Scale, spec: &TickerSpec, locate: u16, ours: bool) -> Book {
-        let ticks = if ours { scale.ticks() } else { 0 };
-        let waiting = if ours && spec.auction.cross_orders { ticks + 1 } else { 0 };
-        let (phase, band) = (spec.auction.phase_start, Band::NONE);
-        Book {
-            scale,
-            sides: [ticks, ticks, waiting, waiting].map(Ladder::new),
-            reaches: Reaches::new(&scale, band, phase.matches(), false),
-            numbers: Numbers { references: 0, matches: 0, locate },
-            ours,
-            phase,
-            lot: Quantity(spec.lot.0.max(1)),
-            trades: Trades::NONE,
-            stops: Stops::NONE,
-            pegs: Pegs::NONE,
-            spec: spec.auction,
-            band,
-            first_reference: spec.reference,
-            static_reference: spec.reference,
-        }
-    }
-
-    /// Price of the last trade, before it the reference of the configuration.
-    pub fn reference(&self) -> Price {
-        if self.trades.last == Price(0) { self.first_reference } else { self.trades.last }
-    }
-
-    /// Orders of a side that wait for a cross.
-    #[inline]
-    pub fn for_cross(&self, side: Side) -> &Ladder {
-        &self.sides[side.index() + usize::from(FOR_CROSS)]
-    }
-
-    #[inline]
-    pub fn side(&self, side: Side) -> &Ladder {
-        &self.sides[side.index()]
-    }
-
-    /// How far an order of `side` with the record's price and time in force reaches now. `bounded`: a limit beyond the price
-    /// band is taken at its bound.
-    #[inline]
-    pub fn reach(&self, side: Side, record: &Sequenced, bounded: bool) -> Reach {
-        let (command, reaches, at) = (&record.command, &self.reaches, side.index());
-        let first = if bounded { reaches.lanes[at].first } else { 0 };
-        let (price, rank, walk_end) = if command.price.is_market() {
-            (command.price, 0, self.scale.walk_end_of(side, record.verdict.limit_price))
-        } else {
-            let rank = self.scale.rank(side, command.price);
-            let price = if rank < first { self.scale.price(side, first) } else { command.price };
-            let rank = rank.max(first);
-            (price, rank, self.scale.walk_end(rank))
-        };
-        let walk_end = walk_end.min(reaches.walk_max[at]);
-        let stays = !command.price.is_market() & (command.time_in_force != TimeInForce::ImmediateOrCancel);
-        let rests = stays & (self.side(side.opposite()).best() >= walk_end);
-        Reach { price, rank, walk_end, stays, rests }
-    }
-}
-
-/// What the reference data says of a login.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Owner {
-    pub account: AccountId,
-    pub firm: Firm,
-}
-
-/// A record that could not be finished in one call.
-#[derive(Clone, Copy, Debug)]
-#[allow(clippy::large_enum_variant, reason = "one value a shard, in place")]
-pub(super) enum Work {
-    None,
-    Sweep(Taker),
-    SweepPast(Taker, Past),
-    Survey(Taker, Survey),
-    SweepAmong(Taker, Touch, Option<Past>),
-    /// Stops of the ticker are due.
-    Wake(TickerId),
-    Expire {
-        now: Nanos,
-        spoke: bool,
-    },
-    Cancel(Walk),
-    Phases(PhaseWalk),
-    Tick(TickWalk),
-    Bust(BustWalk),
-    /// Pegs that may have come across somebody.
-    Settle(Settlement),
-}
 
 /// The books of one matcher. See the module for how it works.
 #[derive(Clone, Debug)]

@@ -10,13 +10,15 @@
 //! judged by the digest of the state that comes out.
 
 use super::arena::Node;
-use super::bands::Band;
-use super::beside::{Beside, Special};
+use super::beside::Beside;
+use super::marks::Special;
 use super::occupancy::NOWHERE;
 use super::order::{CONTINUOUS, FOR_CROSS, Order};
-use super::shard::{Shard, Work};
-use super::stops::Trades;
+use super::reaches::Band;
+use super::shard::Shard;
 use super::tape::Trade;
+use super::ticker::Trades;
+use super::work::Work;
 use crate::types::bytes::{Malformed, Reader, Writer};
 use crate::types::{
     AccountId, Channel, Liquidity, MatchNumber, OrderReference, OrderTag, Peg, Price, Quantity, SessionId, Side, Slot,

@@ -9,56 +9,15 @@
 //! ones; each stop wakes once, so the chain ends, and it goes on through as many bounded turns as it needs, all within the
 //! record that set it off. A stop that enters where the last trade has been already wakes at once.
 
-use super::beside::Special;
 use super::events::{Events, Progress};
-use super::matching::{STEP_EVENTS_MAX, Taker};
+use super::marks::Special;
 use super::order::Order;
-use super::shard::{Book, Shard, Work};
-use super::waiting::{Key, Tree};
-use crate::types::{Event, Price, Quantity, Side, Slot, TickerId};
-
-/// What the trades of a ticker have reached.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Trades {
-    /// The last price; 0 before the first trade.
-    pub last: Price,
-    /// Highest and lowest since stops were last looked at.
-    pub high: Price,
-    pub low: Price,
-}
-
-impl Trades {
-    pub const NONE: Trades = Trades { last: Price(0), high: Price(0), low: Price(u32::MAX) };
-
-    /// A trade printed.
-    #[inline(always)]
-    pub fn note(&mut self, price: Price) {
-        *self = Trades { last: price, high: self.high.max(price), low: self.low.min(price) };
-    }
-
-    /// Stops were looked at: from here on only the last price counts.
-    #[inline]
-    fn settle(&mut self) {
-        if self.last != Price(0) {
-            (self.high, self.low) = (self.last, self.last);
-        }
-    }
-}
-
-/// The sleeping stops of a ticker.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stops {
-    trees: [Tree; 2],
-    /// Lowest stop price of the buys, highest of the sells: the one comparison of those who only ask.
-    nearest: [Price; 2],
-}
-
-/// Where no trade reaches.
-const OUT_OF_REACH: [Price; 2] = [Price(u32::MAX), Price(0)];
-
-impl Stops {
-    pub const NONE: Stops = Stops { trees: [Tree::EMPTY; 2], nearest: OUT_OF_REACH };
-}
+use super::shard::Shard;
+use super::taker::{STEP_EVENTS_MAX, Taker, triggered};
+use super::ticker::{Book, OUT_OF_REACH};
+use super::waiting::Key;
+use super::work::Work;
+use crate::types::{Price, Quantity, Side, Slot, TickerId};
 
 /// Place of a stop in its tree: nearest the market first, then by age.
 fn key(side: Side, stop: Price, order: &Order) -> Key {
@@ -209,16 +168,5 @@ impl Shard {
         let walk_end = walk_end.min(reaches.walk_max[at]);
         let stays = !is_market && !order.special.has(Special::IMMEDIATE);
         Taker { order, walk_end, stays, replaced }
-    }
-}
-
-/// The word of a stop that wakes.
-pub(super) fn triggered(order: &Order) -> Event {
-    Event::Triggered {
-        order: order.tag,
-        reference: order.reference,
-        side: order.side(),
-        price: order.price,
-        quantity: order.leaves,
     }
 }

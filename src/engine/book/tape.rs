@@ -3,10 +3,8 @@
 //! A ring of whole cache lines, all taken at start: the newest trade takes the place of the oldest. A trade is written
 //! where the one before it ends, so that the hot path touches memory in a row.
 
-use super::events::{Events, Progress};
 use super::order::Order;
-use super::shard::{Shard, Work, nothing};
-use crate::types::{Event, Liquidity, MatchNumber, OrderTag, Price, Quantity, Side, TickerId};
+use crate::types::{Liquidity, MatchNumber, OrderTag, Price, Quantity, Side, TickerId};
 use core::hint::black_box;
 
 /// Trades looked at in one turn of a search.
@@ -41,7 +39,7 @@ pub(super) struct Tape {
 /// A search for a trade to break.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BustWalk {
-    ticker: TickerId,
+    pub ticker: TickerId,
     match_number: MatchNumber,
     at: usize,
 }
@@ -50,6 +48,16 @@ impl BustWalk {
     pub fn new(ticker: TickerId, match_number: u64) -> BustWalk {
         BustWalk { ticker, match_number: MatchNumber(match_number), at: 0 }
     }
+}
+
+/// What a turn of a search came to.
+pub(super) enum Sought {
+    /// The trade, which nobody had broken before.
+    Whole(Trade),
+    /// No such trade is kept, or it was broken before.
+    Nothing,
+    /// There is more to look at.
+    Later,
 }
 
 impl Trade {
@@ -105,6 +113,22 @@ impl Tape {
         }
     }
 
+    /// Goes on with a search as far as this turn reaches, and marks the trade it finds as broken.
+    pub fn look_for(&mut self, walk: &mut BustWalk) -> Sought {
+        // The locate is part of the number: of another ticker there is no such trade.
+        if walk.ticker.locate() != walk.match_number.0 as u16 {
+            return Sought::Nothing;
+        }
+        let end = self.ring.len().min(walk.at + LOOKS_MAX);
+        let mut looked = self.ring[walk.at..end].iter_mut();
+        if let Some(trade) = looked.find(|trade| trade.match_number == walk.match_number) {
+            let before = core::mem::replace(&mut trade.broken, true);
+            return if before { Sought::Nothing } else { Sought::Whole(*trade) };
+        }
+        walk.at = end;
+        if end == self.ring.len() { Sought::Nothing } else { Sought::Later }
+    }
+
     /// Trades there is room for.
     pub fn kept(&self) -> usize {
         self.ring.len()
@@ -124,37 +148,5 @@ impl Tape {
     /// Every trade kept, as far as later records depend on it.
     pub fn iter(&self) -> impl Iterator<Item = &Trade> {
         self.ring.iter().filter(|trade| trade.match_number.0 != 0)
-    }
-}
-
-impl Shard {
-    /// Breaks the trade of the walk, once, if it is among those kept.
-    #[cold]
-    pub(super) fn bust(&mut self, mut walk: BustWalk, out: &mut Events) -> Progress {
-        // The locate is part of the number: of another ticker there is no such trade.
-        if walk.ticker.locate() != walk.match_number.0 as u16 {
-            return nothing(walk.ticker, out);
-        }
-        let ring = &mut self.tape.ring;
-        let end = ring.len().min(walk.at + LOOKS_MAX);
-        let found = ring[walk.at..end].iter_mut().find(|trade| trade.match_number == walk.match_number);
-        if let Some(trade) = found {
-            if core::mem::replace(&mut trade.broken, true) {
-                return nothing(walk.ticker, out);
-            }
-            let Trade { parties, match_number, price, quantity, liquidity, first_side, .. } = *trade;
-            let (buyer, seller) = (first_side.index(), first_side.opposite().index());
-            let (buy, sell) = (parties[buyer], parties[seller]);
-            let (buy_liquidity, sell_liquidity) = (liquidity[buyer], liquidity[seller]);
-            let event = Event::Broken { buy, sell, match_number, price, quantity, buy_liquidity, sell_liquidity };
-            out.push(walk.ticker, event);
-            return Progress::Done;
-        }
-        if end == ring.len() {
-            return nothing(walk.ticker, out);
-        }
-        walk.at = end;
-        self.work = Work::Bust(walk);
-        Progress::More
     }
 }

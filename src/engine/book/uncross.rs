@@ -12,7 +12,7 @@
 use super::occupancy::NOWHERE;
 use super::order::FOR_CROSS;
 use super::scale::Scale;
-use super::shard::Book;
+use super::ticker::Book;
 use crate::types::{Price, Side};
 
 /// Levels looked at in one turn: about twenty microseconds when none is in the cache.

@@ -1,10 +1,11 @@
 //! Looking into a shard: depth, queues, digest. Cold; for checks, snapshots and tools.
 
-use super::arena::{Arena, Node, Rank};
-use super::beside::Special;
+use super::arena::{Arena, Node};
 use super::ladder::Ladder;
+use super::marks::Special;
 use super::occupancy::NOWHERE;
 use super::order::{FOR_CROSS, Order};
+use super::scale::Rank;
 use super::shard::Shard;
 use crate::types::{OrderReference, Peg, Phase, Price, Quantity, Side, Slot, TickerId, TradingState};
 

@@ -11,6 +11,7 @@
 //! [`Pacing::Flood`] sends as fast as the windows allow, to find the most the venue takes; [`Player::ping`] is a
 //! closed loop of one request, to find the least a round trip takes.
 
+pub mod kernel;
 mod map;
 mod orders;
 pub mod report;
@@ -24,6 +25,8 @@ use super::flow::FlowStep;
 use super::latency::Latencies;
 use crate::client::orders::{Fault, Incoming, NewOrder, OrderSession, Refusal};
 use crate::os::clock::monotonic_ns;
+use crate::os::kernel_stamps::Offset;
+use crate::os::pairs::Pairs;
 use crate::types::{Channel, Quantity, Symbol};
 use crate::wire::ouch::Outbound;
 use orders::Orders;
@@ -49,14 +52,19 @@ pub struct PlayerOptions {
     pub orders_max: usize,
     /// Requests of a session without an answer. The session's own `unanswered_max` must be 0 (keep none) or above.
     pub in_flight_max: usize,
-    /// Measured requests of each transport that are kept one by one, 24 bytes each; 0 keeps only histograms.
+    /// Measured requests of each transport that are kept one by one, 32 bytes each; 0 keeps only histograms.
     pub samples_max: usize,
+    /// Readings of counter and clock together, [`PAIR_EVERY_NS`](crate::os::pairs::PAIR_EVERY_NS) apart, for who wants to join what is kept with the
+    /// venue's own stamps; 0 takes none.
+    pub pairs_max: usize,
+    /// Requests of each transport that are followed through the kernel, on sessions that have it stamp; 0 follows none.
+    pub followed_max: usize,
 }
 
 impl Default for PlayerOptions {
-    /// 65,536 orders, 1,024 requests, no samples.
+    /// 65,536 orders, 1,024 requests, no samples, no readings, none followed.
     fn default() -> Self {
-        PlayerOptions { orders_max: 65_536, in_flight_max: 1_024, samples_max: 0 }
+        PlayerOptions { orders_max: 65_536, in_flight_max: 1_024, samples_max: 0, pairs_max: 0, followed_max: 0 }
     }
 }
 
@@ -134,6 +142,7 @@ pub struct Player {
     orders: Orders,
     symbols: Vec<Symbol>,
     measured: Vec<Measured>,
+    pairs: Pairs,
     /// Steps due before this were held back by the venue.
     held_until_ns: u64,
 }
@@ -150,11 +159,14 @@ impl Player {
         let orders = Orders::new(options.orders_max, sessions.len() * options.in_flight_max.max(1) * 2);
         let seat = |(index, (session, transport)): (usize, (OrderSession, Transport))| {
             let measured = transports.iter().position(|&t| t == transport).expect("collected from the sessions");
-            Seat::new(session, index as u16, measured, options.in_flight_max)
+            let seat = Seat::new(session, index as u16, measured, options.in_flight_max);
+            if options.followed_max > 0 { seat.following() } else { seat }
         };
         let seats = sessions.into_iter().enumerate().map(seat).collect();
-        let measured = transports.into_iter().map(|t| Measured::new(t, options.samples_max)).collect();
-        Player { seats, orders, symbols, measured, held_until_ns: 0 }
+        let measured =
+            transports.into_iter().map(|t| Measured::new(t, options.samples_max, options.followed_max)).collect();
+        let pairs = Pairs::new(options.pairs_max);
+        Player { seats, orders, symbols, measured, pairs, held_until_ns: 0 }
     }
 
     /// Before the first run: takes in whatever the venue has to say of before, and the number each session's next
@@ -196,6 +208,9 @@ impl Player {
     ) -> LoadReport {
         self.measured.iter_mut().for_each(Measured::clear);
         self.held_until_ns = 0;
+        self.pairs.clear();
+        self.pairs.note();
+        let before = Offset::now();
         let start = monotonic_ns() + LEAD_NS;
         for seat in &mut self.seats {
             (seat.counts, seat.heard_ns, seat.answered_ns) = (SessionCounts::default(), start, start);
@@ -219,6 +234,7 @@ impl Player {
                 sends += 1;
             }
             self.poll(now, held);
+            self.pairs.note_if_due(now);
             if self.seats.iter().all(|seat| seat.is_over) {
                 break;
             }
@@ -230,7 +246,8 @@ impl Player {
             }
         }
         self.drain(plan.drain_ns);
-        self.report(start, last_send)
+        self.pairs.note();
+        self.report(start, last_send, [before, Offset::now()])
     }
 
     /// Round trips one at a time on one session: a new order, its Accepted; a cancel, its Canceled. The order should
@@ -341,14 +358,17 @@ impl Player {
     fn drain(&mut self, limit_ns: u64) {
         let start = monotonic_ns();
         self.seats.iter_mut().for_each(|seat| seat.asked_last = false);
-        while monotonic_ns() - start < limit_ns {
+        let mut now = start;
+        while now - start < limit_ns {
+            self.pairs.note_if_due(now);
             for seat in &mut self.seats {
-                seat.asked_last = seat.asked_last || seat.is_over || seat.query(monotonic_ns()).is_ok();
+                seat.asked_last = seat.asked_last || seat.is_over || seat.query(now).is_ok();
                 seat.poll(&mut self.orders, &mut self.measured[seat.measured], MESSAGES_PER_TURN);
             }
             if self.seats.iter().all(|seat| seat.is_over || seat.asked_last && seat.waiting.is_empty()) {
                 break;
             }
+            now = monotonic_ns();
         }
         for seat in &mut self.seats {
             seat.give_up(&mut self.orders);
@@ -371,7 +391,7 @@ impl Player {
         }
     }
 
-    fn report(&self, start: u64, last_send: u64) -> LoadReport {
+    fn report(&self, start: u64, last_send: u64, offsets: [Offset; 2]) -> LoadReport {
         let elapsed_ns = self.seats.iter().map(|seat| seat.answered_ns).max().unwrap_or(start).saturating_sub(start);
         LoadReport {
             start_ns: start,
@@ -379,6 +399,8 @@ impl Player {
             sending_ns: last_send.saturating_sub(start),
             sessions: self.seats.iter().map(|seat| seat.counts).collect(),
             measured: self.measured.clone(),
+            pairs: self.pairs.clone(),
+            offsets,
         }
     }
 }

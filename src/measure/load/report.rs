@@ -2,8 +2,11 @@
 
 use super::super::latency::{Latencies, Percentiles, time};
 use super::super::table::Table;
+use super::kernel::KernelSamples;
 use super::schedule::{Lateness, Samples};
 use crate::client::orders::Fault;
+use crate::os::kernel_stamps::Offset;
+use crate::os::pairs::Pairs;
 use crate::types::Reject;
 use std::fmt;
 
@@ -185,17 +188,21 @@ pub struct Measured {
     pub slip: Latencies,
     /// Each of them, where they are kept.
     pub samples: Samples,
+    /// Those that were followed through the kernel.
+    pub kernel: KernelSamples,
 }
 
 impl Measured {
-    pub(super) fn new(transport: Transport, samples_max: usize) -> Measured {
+    pub(super) fn new(transport: Transport, samples_max: usize, followed_max: usize) -> Measured {
         let (intended, service, slip) = (Latencies::new(), Latencies::new(), Latencies::new());
-        Measured { transport, intended, service, slip, samples: Samples::new(samples_max) }
+        let (samples, kernel) = (Samples::new(samples_max), KernelSamples::new(followed_max));
+        Measured { transport, intended, service, slip, samples, kernel }
     }
 
     pub(super) fn clear(&mut self) {
         [&mut self.intended, &mut self.service, &mut self.slip].into_iter().for_each(Latencies::clear);
         self.samples.clear();
+        self.kernel.clear();
     }
 }
 
@@ -212,6 +219,10 @@ pub struct LoadReport {
     pub sessions: Vec<SessionCounts>,
     /// By transport, those in use.
     pub measured: Vec<Measured>,
+    /// Counter and clock from before the first send to behind the last answer, where readings are taken.
+    pub pairs: Pairs,
+    /// The host's clock against the steady one, before and behind.
+    pub offsets: [Offset; 2],
 }
 
 impl LoadReport {

@@ -5,6 +5,7 @@
 //! account: to the venue, when a step had to wait for its window or for the transport, and else to the player. A
 //! percentile holds when the player was late for few enough sends to leave it standing.
 
+use crate::runtime::way_file::Who;
 use serde::{Deserialize, Serialize};
 
 /// A send so long after its time is late. Below lie the sends of one burst, one after the other, a microsecond or two
@@ -61,7 +62,7 @@ impl Lateness {
     }
 }
 
-/// One measured request, in the host's steady time.
+/// One measured request, in the host's steady time. 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sample {
     /// When it was meant to be sent.
@@ -70,6 +71,8 @@ pub struct Sample {
     pub sent_ns: u64,
     /// When its first answer was there.
     pub answered_ns: u64,
+    /// By what its session and the venue know it; [`Who::NOBODY`] for one without a number of its own, such as a cancel.
+    pub who: Who,
 }
 
 impl Sample {
@@ -95,7 +98,7 @@ impl Samples {
     /// Room for so many, touched.
     pub fn new(capacity: usize) -> Samples {
         // Written once, so that no page is missing when the first one comes. Zeroes would be promised, not given.
-        let mut kept = vec![Sample { due_ns: 1, sent_ns: 1, answered_ns: 1 }; capacity];
+        let mut kept = vec![Sample { due_ns: 1, sent_ns: 1, answered_ns: 1, who: Who::NOBODY }; capacity];
         kept.clear();
         Samples { kept, beyond: 0 }
     }
@@ -160,7 +163,7 @@ mod tests {
     #[test]
     fn samples_beyond_the_memory_taken_are_counted() {
         let mut samples = Samples::new(2);
-        let sample = Sample { due_ns: 10, sent_ns: 15, answered_ns: 40 };
+        let sample = Sample { due_ns: 10, sent_ns: 15, answered_ns: 40, who: Who::NOBODY };
         (0..3).for_each(|_| samples.push(sample));
         assert_eq!((samples.kept().len(), samples.beyond()), (2, 1));
         assert_eq!((sample.intended_ns(), sample.service_ns()), (30, 25));

@@ -3,6 +3,7 @@
 //! Runs on the player's thread; no allocation. Orders are the player's, because their keys are the flow's; latencies
 //! are recorded by transport.
 
+use super::kernel::{Follower, KernelSample};
 use super::orders::{Order, Orders};
 use super::report::{Measured, SessionCounts};
 use super::schedule::Sample;
@@ -10,7 +11,8 @@ use super::waiting::{Asked, Request, Waiting};
 use crate::client::orders::{Incoming, NewOrder, OrderSession, Refusal, Replacement};
 use crate::measure::flow::FlowAction;
 use crate::os::clock::monotonic_ns;
-use crate::types::{CancelReason, Channel, ClientOrderId, Price, Quantity, Symbol, TimeInForce, UserRef};
+use crate::runtime::way_file::Who;
+use crate::types::{CancelReason, Channel, ClientOrderId, Price, Quantity, SessionId, Symbol, TimeInForce, UserRef};
 use crate::wire::ouch::{Outbound, Tags, outbound};
 
 /// What became of a step.
@@ -38,6 +40,8 @@ pub(super) struct Seat {
     pub is_over: bool,
     /// The question at the end of a run has been asked.
     pub asked_last: bool,
+    /// Which request is followed through the kernel, where any is.
+    follower: Option<Follower>,
 }
 
 impl Seat {
@@ -53,7 +57,13 @@ impl Seat {
             answered_ns: 0,
             is_over: false,
             asked_last: false,
+            follower: None,
         }
+    }
+
+    /// Follows some of its requests, if its session has the kernel stamp.
+    pub fn following(self) -> Seat {
+        Seat { follower: Some(Follower::new()), ..self }
     }
 
     /// Sends a step of this session, if it may. `slot` is the order meant, `None` for a new one.
@@ -75,6 +85,9 @@ impl Seat {
         }
         let sent_ns = monotonic_ns();
         let request = Request::new(Asked::Cancel, UserRef(0), 0, due_ns.unwrap_or(sent_ns), sent_ns, measured);
+        let is_followed = measured
+            && self.follower.as_mut().is_some_and(|follower| follower.is_due(sent_ns))
+            && self.session.follow_next();
         let sent = match (action, slot) {
             (FlowAction::Enter { key, .. }, _) if orders.is_full() || orders.is_known(*key) => {
                 self.counts.steps_no_room += 1;
@@ -92,7 +105,10 @@ impl Seat {
             }
         };
         match sent {
-            Ok(request) => {
+            Ok(mut request) => {
+                if let Some(follower) = self.follower.as_mut().filter(|_| is_followed) {
+                    request.mark = follower.follow(sent_ns);
+                }
                 self.waiting.push(request);
                 Step::Sent
             }
@@ -184,7 +200,7 @@ impl Seat {
                 let request = self.answer(orders, |r| r.asked == Asked::Enter && r.user_ref == m.user_ref);
                 let Some(request) = request else { return self.counts.foreign += 1 };
                 self.counts.answers_accepted += 1;
-                record(&request, now, measured);
+                self.record(&request, now, measured);
                 if m.state == outbound::STATE_DEAD {
                     self.end(request.slot, orders);
                 }
@@ -194,7 +210,7 @@ impl Seat {
                 let request = self.answer(orders, |r| r.asked == Asked::Replace && r.user_ref == m.user_ref);
                 let Some(request) = request else { return self.counts.foreign += 1 };
                 self.counts.answers_replaced += 1;
-                record(&request, now, measured);
+                self.record(&request, now, measured);
                 orders.confirm(request.slot, m.user_ref, m.quantity);
                 if m.state == outbound::STATE_DEAD {
                     self.end(request.slot, orders);
@@ -234,7 +250,7 @@ impl Seat {
         let names = |r: &Request| matches!(r.asked, Asked::Enter | Asked::Replace) && r.user_ref == m.user_ref;
         let Some(request) = self.answer(orders, names) else { return self.counts.foreign += 1 };
         self.counts.rejects.count(m.reason);
-        record(&request, now, measured);
+        self.record(&request, now, measured);
         match request.asked {
             Asked::Replace => orders.unname(request.slot, request.user_ref),
             Asked::Enter | Asked::Cancel | Asked::Query => self.end(request.slot, orders),
@@ -254,7 +270,7 @@ impl Seat {
         }
         if let Some(request) = &request {
             self.counts.answers_canceled += 1;
-            record(request, now, measured);
+            self.record(request, now, measured);
             if request.asked == Asked::Replace {
                 orders.unname(request.slot, request.user_ref);
             }
@@ -290,6 +306,34 @@ impl Seat {
         if orders.order(slot).waiting > 0 {
             let overtaken = &mut self.counts.overtaken;
             self.waiting.settle_order(slot, |request| overtake(request, overtaken, orders));
+        }
+    }
+
+    #[inline]
+    fn record(&mut self, request: &Request, now: u64, measured: &mut Measured) {
+        if !request.measured {
+            return;
+        }
+        if request.mark != 0 {
+            self.record_followed(request, now, measured);
+        }
+        measured.intended.record(now.saturating_sub(request.due_ns));
+        measured.service.record(now.saturating_sub(request.sent_ns));
+        measured.slip.record(request.sent_ns.saturating_sub(request.due_ns));
+        let who = match request.asked {
+            Asked::Enter | Asked::Replace => Who::of(SessionId(self.index), Channel::NONE, request.user_ref),
+            // A cancel goes by its order's number.
+            Asked::Cancel | Asked::Query => Who::NOBODY,
+        };
+        let (due_ns, sent_ns) = (request.due_ns, request.sent_ns);
+        measured.samples.push(Sample { due_ns, sent_ns, answered_ns: now, who });
+    }
+
+    #[cold]
+    fn record_followed(&mut self, request: &Request, now: u64, measured: &mut Measured) {
+        if self.follower.as_mut().is_some_and(|follower| follower.is_answered(request.mark)) {
+            let (sent_ns, kernel) = (request.sent_ns, self.session.kernel_times());
+            measured.kernel.push(KernelSample { sent_ns, kernel, answered_ns: now });
         }
     }
 
@@ -344,16 +388,6 @@ fn overtake(request: &Request, overtaken: &mut u64, orders: &mut Orders) {
     }
     *overtaken += 1;
     orders.answered(request.slot);
-}
-
-#[inline]
-fn record(request: &Request, now: u64, measured: &mut Measured) {
-    if request.measured {
-        measured.intended.record(now.saturating_sub(request.due_ns));
-        measured.service.record(now.saturating_sub(request.sent_ns));
-        measured.slip.record(request.sent_ns.saturating_sub(request.due_ns));
-        measured.samples.push(Sample { due_ns: request.due_ns, sent_ns: request.sent_ns, answered_ns: now });
-    }
 }
 
 fn new_order(action: &FlowAction, symbol: Symbol) -> NewOrder {

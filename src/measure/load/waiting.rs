@@ -33,13 +33,15 @@ pub(super) struct Request {
     pub sent_ns: u64,
     /// Whether its latency counts.
     pub measured: bool,
+    /// By what its session knows it when it is followed through the kernel; 0 when it is not.
+    pub mark: u32,
     /// Known to get no answer: its order has ended.
     settled: bool,
 }
 
 impl Request {
     pub fn new(asked: Asked, user_ref: UserRef, slot: u32, due_ns: u64, sent_ns: u64, measured: bool) -> Request {
-        Request { asked, user_ref, original: UserRef(0), slot, due_ns, sent_ns, measured, settled: false }
+        Request { asked, user_ref, original: UserRef(0), slot, due_ns, sent_ns, measured, mark: 0, settled: false }
     }
 
     /// What is asked, and about which order.

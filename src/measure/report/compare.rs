@@ -70,6 +70,7 @@ pub fn differences(first: &Run, second: &Run) -> Vec<String> {
     held("flow", a.flow.clone(), b.flow.clone());
     held("sessions", a.sessions.to_string(), b.sessions.to_string());
     held("requests at once", a.burst.to_string(), b.burst.to_string());
+    held("stamps of the kernel", a.kernel_stamps.to_string(), b.kernel_stamps.to_string());
     held("length of a slice", time(a.slice_ns), time(b.slice_ns));
     held("warm-up of a slice", time(a.unmeasured_ns), time(b.unmeasured_ns));
     if !first.machine.is_like(&second.machine) {

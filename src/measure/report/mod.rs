@@ -6,14 +6,14 @@
 pub mod compare;
 pub mod page;
 pub mod plots;
+mod stages;
 
 use super::latency::{Latencies, Percentiles, time};
 use super::load::Transport;
 use super::result::histograms::{INTERVAL_NS, Interval, SeriesOf, merged};
-use super::result::{Case, CoreGaps, Run, StageFigures};
-use crate::runtime::stamps::{SPANS, WHOLE};
+use super::result::{Case, CoreGaps, Run};
 use page::Page;
-use plots::{Axis, Bar, Line};
+use plots::{Axis, Line};
 
 /// Furthest percentile drawn: one in so many lies beyond it.
 const BEYOND_MAX: f64 = 1e6;
@@ -38,7 +38,9 @@ pub fn html(run: &Run, series: &SeriesOf) -> String {
     distributions(&mut page, run, series);
     over_rates(&mut page, run);
     over_time(&mut page, run, series);
-    stages(&mut page, run);
+    stages::steps(&mut page, run);
+    stages::kernel(&mut page, run);
+    stages::slowest(&mut page, run);
     jitter(&mut page, &run.jitter);
     terms(&mut page, run);
     page.finish()
@@ -226,47 +228,6 @@ fn in_row(intervals: &[Interval], of: impl Fn(&Latencies) -> f64) -> Vec<(f64, f
     whole.enumerate().map(|(at, interval)| ((at as f64 + 0.5) * step, of(&interval.latencies))).collect()
 }
 
-fn stages(page: &mut Page, run: &Run) {
-    let with: Vec<&Case> = run.cases.iter().filter(|case| !case.stages.is_empty()).collect();
-    if with.is_empty() {
-        return;
-    }
-    page.section(
-        "Where the time goes",
-        "One message in some is stamped with the processor's counter on its way through the exchange; a cold thread \
-         puts the stamps together. Bars are medians of the steps in order. What is missing to the client's own figure \
-         is the way to the exchange and back.",
-    );
-    let mut key = String::from("<div class=\"key\">");
-    for (index, stage) in steps(with[0]).enumerate() {
-        let plots::RGB(r, g, b) = plots::rgb(index);
-        key += &format!("<span><i style=\"background:rgb({r},{g},{b})\"></i>{}</span>", page::escaped(&stage.name));
-    }
-    page.raw(&(key + "</div>"));
-    let bar = |case: &&Case| Bar {
-        name: case.name.clone(),
-        parts: steps(case).enumerate().map(|(n, stage)| (stage.percentiles.p50 as f64, n)).collect(),
-    };
-    page.plot("Medians of the steps", &plots::bars(Axis::Time, &with.iter().map(bar).collect::<Vec<_>>()));
-    let headings = ["step", "case", "stamped", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
-    let rows: Vec<Vec<String>> = with
-        .iter()
-        .flat_map(|case| {
-            case.stages.iter().map(|stage| {
-                let p = stage.percentiles;
-                let times = [p.p50, p.p90, p.p99, p.p99_9, p.p99_99, p.max].map(time);
-                [stage.name.clone(), case.name.clone(), p.count.to_string()].into_iter().chain(times).collect()
-            })
-        })
-        .collect();
-    page.table(&headings, &rows);
-}
-
-/// The steps of the way, without the whole of it.
-fn steps(case: &Case) -> impl Iterator<Item = &StageFigures> {
-    case.stages.iter().filter(|stage| stage.name != SPANS[WHOLE])
-}
-
 fn jitter(page: &mut Page, cores: &[CoreGaps]) {
     if cores.is_empty() {
         return;
@@ -302,6 +263,7 @@ fn terms(page: &mut Page, run: &Run) {
         ("slices", format!("{} of {} for each case, and as many of the floor", setting.slices, time(setting.slice_ns))),
         ("warm-up of a slice", time(setting.unmeasured_ns)),
         ("requests at once", setting.burst.to_string()),
+        ("stamps of the kernel", if setting.kernel_stamps { "one request in 17" } else { "none" }.to_owned()),
     ];
     facts.extend(setting.exchange.iter().map(|line| match line.split_once(' ') {
         Some((name, rest)) => (name, rest.trim().to_owned()),

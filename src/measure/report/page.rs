@@ -71,6 +71,13 @@ impl Page {
         self.raw(&html)
     }
 
+    /// What `inside` adds, folded away behind a line that says what it comes to.
+    pub fn folded(&mut self, line: &str, inside: impl FnOnce(&mut Page)) -> &mut Page {
+        self.raw(&format!("<details><summary>{}</summary>", escaped(line)));
+        inside(self);
+        self.raw("</details>")
+    }
+
     /// Names and values.
     pub fn facts(&mut self, facts: &[(&str, String)]) -> &mut Page {
         let mut html = String::from("<dl>");
@@ -107,6 +114,7 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font
 th,td{padding:6px 8px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}\
 th{font-weight:600;color:var(--soft);background:#fbfcfd}tr:last-child td{border-bottom:0}\
 th:first-child,td:first-child{text-align:left}td.poor{color:var(--poor);font-weight:600}\
+details{margin-bottom:10px}summary{cursor:pointer;font-size:14px;margin:0 0 8px}\
 .marks{border:1px solid #e7b9a0;background:#fff6f0;border-radius:8px;padding:10px 16px;margin-bottom:16px}\
 .marks ul{margin:4px 0 0;padding-left:20px}dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 20px;\
 background:#fff;border:1px solid var(--line);border-radius:8px;padding:12px 16px;margin:0 0 16px;font-size:14px}\

@@ -168,7 +168,8 @@ mod tests {
     fn log() -> Vec<u8> {
         let (mut out, mut serializer) = (Vec::new(), V2DeflateSerializer::new());
         let mut log = HistogramLog::begin(&mut out, &mut serializer, SystemTime::UNIX_EPOCH).unwrap();
-        let sample = |n: u64| Sample { due_ns: 7 + n * 1_000_000, sent_ns: 0, answered_ns: 7 + n * 1_000_000 + n + 1 };
+        let sample =
+            |n: u64| Sample { due_ns: 7 + n * 1_000_000, answered_ns: 7 + n * 1_000_000 + n + 1, ..Sample::default() };
         // Half a second and one interval more: three intervals.
         let samples: Vec<Sample> = (0..600).map(sample).collect();
         log.add("tcp-1000", &samples, 7, 2_000_000_000, Sample::intended_ns).unwrap();

@@ -15,7 +15,7 @@ pub mod files;
 pub mod histograms;
 pub mod machine;
 
-use super::latency::Percentiles;
+use super::latency::{Percentiles, time};
 use super::load::schedule::Lateness;
 use super::spread::Spread;
 use machine::Machine;
@@ -64,6 +64,9 @@ pub struct Setting {
     pub unmeasured_ns: u64,
     /// Steps at once.
     pub burst: u64,
+    /// Whether some requests were stamped by the kernel, which takes calls of its own.
+    #[serde(default)]
+    pub kernel_stamps: bool,
     /// What the exchange said about its threads and its network.
     pub exchange: Vec<String>,
 }
@@ -95,9 +98,16 @@ pub struct Case {
     pub slices: Vec<Slice>,
     /// Whether sends were made in time.
     pub lateness: Lateness,
-    /// Time from stage to stage inside the exchange.
+    /// Time from stage to stage: from the client's intent to its answer where stamps were joined with what the client
+    /// noted, else inside the exchange alone.
     #[serde(default)]
     pub stages: Vec<StageFigures>,
+    /// How stamps were joined, and the slowest of those messages.
+    #[serde(default)]
+    pub trace: Option<Trace>,
+    /// What the kernel's stamps of some requests say, where they were asked for.
+    #[serde(default)]
+    pub kernel: Option<KernelFigures>,
     /// What is wrong with it.
     #[serde(default)]
     pub marks: Vec<String>,
@@ -119,6 +129,107 @@ pub struct StageFigures {
     pub name: String,
     /// The figures.
     pub percentiles: Percentiles,
+}
+
+/// Stamps of the client's kernel.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct KernelFigures {
+    /// Requests that were to be stamped, and have their answer.
+    pub followed: u64,
+    /// Of these, with a stamp of when they went to the network device.
+    pub transmitted: u64,
+    /// With one of when the answer came from there.
+    pub received: u64,
+    /// Not counted, because the host's clock was set meanwhile.
+    pub clock_set: u64,
+    /// How far the stamps may be off.
+    pub clock_error_ns: u64,
+    /// From the client's call to its reading of the answer, of those with both stamps; empty without any.
+    pub steps: Vec<StageFigures>,
+}
+
+/// The exchange's stamps joined with what the client noted of the same requests.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Trace {
+    /// Stamped requests, warm-ups left out.
+    pub stamped: u64,
+    /// Of these, joined.
+    pub joined: u64,
+    /// Not joined, because a stamp was lost.
+    pub incomplete: u64,
+    /// Ways that were overwritten before they were read, warm-ups too.
+    pub missed: u64,
+    /// Answers that the client had before the exchange's call to send them returned: the way back is then nothing.
+    pub early: u64,
+    /// How far the client's clock and the exchange's stamps may lie apart.
+    pub clock_error_ns: u64,
+    /// Names of the steps of a message, in their order.
+    pub steps: Vec<String>,
+    /// The slowest, slowest first.
+    pub slowest: Vec<SlowMessage>,
+}
+
+/// One stamped message and where its time went.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SlowMessage {
+    /// Slice of its case, from 0.
+    pub slice: usize,
+    /// Its session, from 0.
+    pub session: u16,
+    /// The client's number for it.
+    pub user_ref: u32,
+    /// The journal's.
+    pub number: u64,
+    /// From the intended time of sending to the answer.
+    pub total_ns: u64,
+    /// The steps of that, as many as [`Trace::steps`].
+    pub steps_ns: Vec<u64>,
+}
+
+impl KernelFigures {
+    /// How many stamps there were, for people; plainly, where there were none.
+    pub fn said(&self) -> String {
+        let KernelFigures { followed, transmitted, received, clock_set, clock_error_ns, .. } = self;
+        if *clock_set == *followed {
+            return format!("{followed} requests followed; the host's clock was set meanwhile, and none counts");
+        }
+        if self.steps.is_empty() {
+            let seen = format!("{transmitted} stamps of sending, {received} of receiving");
+            return format!("NO STAMPS: this system gave {seen} for {followed} requests");
+        }
+        let set = if *clock_set > 0 { format!("; {clock_set} not counted, the clock was set") } else { String::new() };
+        let count = self.steps[0].percentiles.count;
+        let all = format!(
+            "{count} of {followed} requests with both stamps ({transmitted} of sending, {received} of receiving)"
+        );
+        format!("{all}{set}; stamps are right within {}", time(*clock_error_ns))
+    }
+}
+
+impl SlowMessage {
+    /// The step that took longest.
+    pub fn longest_step(&self) -> Option<usize> {
+        (0..self.steps_ns.len()).max_by_key(|&step| self.steps_ns[step])
+    }
+}
+
+impl Trace {
+    /// Steps that took longest in the slowest messages, most often first: by name, and in how many.
+    pub fn blamed(&self) -> Vec<(&str, usize)> {
+        let longest = |step: usize| self.slowest.iter().filter(|slow| slow.longest_step() == Some(step)).count();
+        let mut blamed: Vec<(&str, usize)> =
+            self.steps.iter().enumerate().map(|(step, name)| (name.as_str(), longest(step))).collect();
+        blamed.retain(|(_, count)| *count > 0);
+        blamed.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        blamed
+    }
+
+    /// The same for people.
+    pub fn blame(&self) -> String {
+        let all: Vec<String> = self.blamed().iter().map(|(step, count)| format!("{step} in {count}")).collect();
+        let longest = self.slowest.first().map_or(0, |slow| slow.total_ns);
+        format!("the {} slowest stamped, up to {}; longest step {}", self.slowest.len(), time(longest), all.join(", "))
+    }
 }
 
 /// What a loop that does nothing saw on one core: how often it was kept from running, by how long.
@@ -201,6 +312,8 @@ mod tests {
             slices: vec![slice(10, 5), slice(12, 4), slice(30, 10)],
             lateness: Lateness { sends: 300, ..Lateness::default() },
             stages: Vec::new(),
+            trace: None,
+            kernel: None,
             marks: Vec::new(),
         }
     }
@@ -212,6 +325,36 @@ mod tests {
         let mut alone = case();
         alone.slices.iter_mut().for_each(|slice| slice.floor = None);
         assert_eq!(alone.ratio(|p| p.p50), None);
+    }
+
+    #[test]
+    fn the_steps_to_blame_are_those_that_took_longest_most_often_first() {
+        let slow = |steps_ns: [u64; 3]| SlowMessage {
+            slice: 0,
+            session: 0,
+            user_ref: 1,
+            number: 1,
+            total_ns: steps_ns.iter().sum(),
+            steps_ns: steps_ns.to_vec(),
+        };
+        let slowest = [[9, 1, 1], [1, 1, 9], [2, 1, 9]].map(slow).to_vec();
+        let trace = Trace { steps: ["a", "b", "c"].map(str::to_owned).to_vec(), slowest, ..Trace::default() };
+        assert_eq!(trace.blamed(), [("c", 2), ("a", 1)]);
+        assert_eq!(Trace::default().blamed(), []);
+    }
+
+    #[test]
+    fn a_system_without_stamps_of_the_kernel_is_told_plainly() {
+        let none = KernelFigures { followed: 900, received: 3, ..KernelFigures::default() };
+        assert_eq!(none.said(), "NO STAMPS: this system gave 0 stamps of sending, 3 of receiving for 900 requests");
+        let set = KernelFigures { followed: 9, clock_set: 9, ..KernelFigures::default() };
+        assert!(set.said().contains("the host's clock was set meanwhile"), "{}", set.said());
+        let percentiles = Percentiles { count: 7, ..Percentiles::default() };
+        let steps = vec![StageFigures { name: "call to kernel transmit".into(), percentiles }];
+        let some = KernelFigures { followed: 10, transmitted: 8, received: 9, clock_error_ns: 31, steps, ..set };
+        let wanted = "7 of 10 requests with both stamps (8 of sending, 9 of receiving); 9 not counted, the clock was set; \
+                      stamps are right within 31 ns";
+        assert_eq!(some.said(), wanted);
     }
 
     #[test]

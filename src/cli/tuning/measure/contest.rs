@@ -50,6 +50,13 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Whether the machine was the same, as far as the bare ring tells: a host may move both cores of a guest onto two
+    /// threads of one, and a hop costs a quarter from then on.
+    pub fn is_like(&self, other: &Sample) -> bool {
+        let [one, two] = [self, other].map(|sample| sample.latencies[0].percentiles().p50.max(1));
+        one.max(two) * 4 <= one.min(two) * 5
+    }
+
     /// A figure of one against the same figure of its floor.
     pub fn ratio(&self, contestant: usize, of: fn(&Percentiles) -> u64) -> f64 {
         let figure = |at: usize| of(&self.latencies[at].percentiles()).max(1) as f64;
