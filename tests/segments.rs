@@ -17,7 +17,7 @@ use pitlane::types::{Command, CommandKind, Nanos, Number, Price, Quantity, Seque
 use pitlane::wire::record::RECORDS_START;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
