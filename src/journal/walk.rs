@@ -16,7 +16,7 @@ use super::{HEADED_BYTES, PAYLOAD_BYTES, RECORD_BYTES};
 use crate::os::mapped::Mapped;
 use crate::types::Sequenced;
 use crate::wire::log_mark::{LOG_MARK_BYTES, LogMark, LogMarks};
-use crate::wire::record::{ALIGNMENT, HEADER_BYTES, KIND_COMMAND, Link, Record, RecordError, RecordHeader, TIME_MAX};
+use crate::wire::record::{ALIGNMENT, HEADER_BYTES, KIND_COMMAND, Link, Record, RecordError, RecordHeader};
 use crate::wire::segment::MARKS_AT;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -290,7 +290,7 @@ fn another(found: u64, expected: u64, ring: Option<Slots>) -> Found {
 #[inline]
 fn understand(found: &Record<'_>, at: usize) -> Found {
     let header = *found.header;
-    if header.kind.get() != KIND_COMMAND || found.payload.len() != PAYLOAD_BYTES || header.time.get() > TIME_MAX {
+    if header.kind.get() != KIND_COMMAND || found.payload.len() != PAYLOAD_BYTES {
         return unknown(&header);
     }
     let mut bytes = [0u8; size_of::<Sequenced>()];

@@ -24,8 +24,6 @@ pub const KIND_COMMAND: u16 = 1;
 /// Highest number of a record, or generation of a mark. Nobody gets there; what is read from a file is held to it, whatever
 /// its checksum says, so that sums with it do not overflow.
 pub const NUMBER_MAX: u64 = 1 << 62;
-/// Latest time of a record, in the year 2262, for the same reason.
-pub const TIME_MAX: u64 = i64::MAX as u64;
 /// Where the first record of a log file starts: one page is the file header's.
 pub const RECORDS_START: usize = 4096;
 /// Version of the file layout that we write and read: a ring, with marks in its first page ([`super::log_mark`]).

@@ -4,7 +4,7 @@
 //! the table; and the file's length stands in the header, so that nothing can be behind the last section. What a section
 //! holds is its owner's layout. Writing, naming and trusting a snapshot is the journal's business. Cold.
 
-use super::record::{TIME_MAX, is_number};
+use super::record::is_number;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -72,7 +72,7 @@ pub enum SnapshotError {
     NotASnapshot,
     /// A layout of another version.
     Version(u32),
-    /// It stands behind a record of a number or a time that no record has.
+    /// It stands behind a record of a number that no record has.
     Place,
     /// A checksum of header or table does not match.
     Checksum,
@@ -124,7 +124,7 @@ impl SnapshotHeader {
         if crc32c::crc32c(&header.as_bytes()[..CRC_COVERS]) != header.crc.get() {
             return Err(SnapshotError::Checksum);
         }
-        if !is_number(header.number.get()) || header.time.get() > TIME_MAX {
+        if !is_number(header.number.get()) {
             return Err(SnapshotError::Place);
         }
         if header.bytes.get() != bytes.len() as u64 || header.sections.get() > SECTIONS_MAX {
@@ -180,8 +180,8 @@ mod tests {
 
     #[test]
     fn a_snapshot_behind_a_record_that_no_journal_has_is_refused_whatever_its_checksum() {
-        for (number, time) in [(0, 1), (u64::MAX, 1), (1, u64::MAX)] {
-            let header = SnapshotHeader { number: number.into(), time: time.into(), ..SnapshotHeader::new_zeroed() };
+        for number in [0, u64::MAX] {
+            let header = SnapshotHeader { number: number.into(), ..SnapshotHeader::new_zeroed() };
             assert_eq!(SnapshotHeader::parse(header.seal(&[]).as_bytes()).map(drop), Err(SnapshotError::Place));
         }
     }
