@@ -44,8 +44,10 @@ bench-latency: ## rates and transports beside the machine's floor, some minutes;
 jitter: ## what each core does to a busy loop
 	@$(CARGO) run --release --locked --quiet -- jitter
 
-top: ## a running exchange at a glance, as a screen
-	@$(CARGO) run --release --locked --quiet --features dashboard -- top
+# A profile of its own: quick to build, and it does not wait for `make run` nor take its program away.
+top: ## a running exchange as a screen; waits for one (start it first, then `make run` in another terminal)
+	@$(CARGO) build --profile quick --locked --quiet --features dashboard
+	@target/quick/pitlane top --wait
 
 instructions: ## instructions a request of the book, counted by valgrind
 	@command -v valgrind >/dev/null 2>&1 || { echo "make instructions: please install: valgrind"; exit 1; }

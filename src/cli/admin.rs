@@ -158,6 +158,18 @@ fn print_status(status: &Value) {
             ticker["volume"]
         );
     }
+    for session in status["sessions"].as_array().into_iter().flatten() {
+        let word = |key: &str| session[key].as_str().unwrap_or("?");
+        let how = if word("transport").is_empty() { "not connected" } else { word("transport") };
+        println!(
+            "  {:<8} {:<14} {how:<14} open {:>6}  in {:>10}  refused {:>8}",
+            word("user"),
+            word("account"),
+            session["open_orders"].to_string(),
+            session["messages_in"].to_string(),
+            session["refused"].to_string(),
+        );
+    }
     let counters = status["counters"].as_object().into_iter().flatten();
     for (name, value) in counters.filter(|(_, value)| value.as_u64() != Some(0)) {
         println!("  {name:<36} {:>14}", value.to_string());

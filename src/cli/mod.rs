@@ -19,6 +19,7 @@ pub mod replay;
 pub mod report;
 mod room;
 pub mod run;
+pub mod running;
 pub mod snapshot;
 pub mod top;
 pub mod tune;
@@ -148,7 +149,7 @@ pub enum Command {
     Measure(measure::Arguments),
     /// Show what each core does to a busy loop: how often it is kept from running, and for how long.
     Jitter(jitter::Arguments),
-    /// Watch a running exchange: rates, times from stage to stage, lags, tickers.
+    /// Watch a running exchange: rates, logins, tickers, times and links from stage to stage, journal and disk.
     Top(top::Arguments),
     /// Write a page about a measurement, or about two side by side.
     Report(report::Arguments),

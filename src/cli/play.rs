@@ -1,10 +1,13 @@
 //! What `load` and `demo` share: logging in all clients of a configuration and making flows for its tickers.
 
 use super::Failure;
+use super::load::recorded;
 use crate::client::orders::{Address, Keep, OrderOptions, OrderSession};
 use crate::config::Config;
 use crate::launch::endpoints::Endpoints;
+use crate::measure::flow::FlowStep;
 use crate::measure::flow::generator::{Generator, GeneratorOptions, GeneratorTicker};
+use crate::measure::flow::ping::Ping;
 use crate::measure::load::{Progress, Transport};
 use crate::types::{Symbol, TickerId};
 use std::io::{IsTerminal, Write, stderr};
@@ -96,6 +99,28 @@ pub fn generated(config: &Config, seed: u64, clients: usize) -> Result<Generator
     options.reduced_per_mille = 15;
     options.replaced_per_mille = 50;
     Ok(Generator::new(options))
+}
+
+/// What a sweep plays, at a pace of its own.
+pub type Flow = Box<dyn Iterator<Item = FlowStep> + Send>;
+
+/// The flow of this name: `ping` (an order and its cancel, in `ticker`), `generated` from `seed`, or the path of a
+/// recording, which is played on `ticker`.
+///
+/// # Errors
+/// A recording that cannot be read, one that does not fit the tickers, or a ticker that is not listed.
+pub fn flow(name: &str, ticker: &str, config: &Config, sessions: usize, seed: u64) -> Result<Flow, Failure> {
+    let market = &config.market;
+    match name {
+        "ping" => {
+            let symbol = Symbol::from_text(&ticker.to_ascii_uppercase());
+            let listed = symbol.and_then(|symbol| market.ticker(symbol));
+            let ticker = listed.ok_or_else(|| Failure::Usage(format!("{ticker} is not listed")))?;
+            Ok(Box::new(Ping::new(ticker, &market.tickers[ticker.index()], sessions as u16)))
+        }
+        "generated" => Ok(Box::new(generated(config, seed, sessions)?)),
+        path => Ok(Box::new(recorded(path, ticker, market, sessions)?.into_iter())),
+    }
 }
 
 /// One line of progress, rewritten in place on a terminal.

@@ -11,6 +11,7 @@ pub mod fan;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counter;
 use crate::runtime::link::{MarkReader, MarkWriter, Receiver, Sender};
+use crate::runtime::queues::Queue;
 use crate::runtime::stamps::Stamper;
 use crate::types::{Number, Outcome, Published, Report, Sequenced, SessionId, Stamped, Ticket};
 use fan::Outlet;
@@ -173,6 +174,8 @@ pub struct Egress {
     sources: u64,
     sessions: u16,
     events: Counter,
+    /// How much waits for its commit.
+    held: Queue,
 }
 
 impl Egress {
@@ -203,7 +206,14 @@ impl Egress {
             sources: 0,
             sessions,
             events,
+            held: Queue::unwatched(),
         }
+    }
+
+    /// Has it count how much waits for its commit.
+    pub fn with_held(mut self, held: Queue) -> Egress {
+        self.held = held;
+        self
     }
 
     /// Stamps the records whose way is stamped, when all they say has left.
@@ -250,7 +260,15 @@ impl Agent for Egress {
     }
 
     fn work(&mut self) -> usize {
+        self.held.note(self.gate.held.len());
         let released = if self.gate.held.is_empty() { 0 } else { self.gate.release() };
+        // The open ticket is among them. What comes meanwhile has the next turn.
+        if self.tickets.look() == 0 {
+            return released;
+        }
+        for events in &mut self.matchers {
+            events.look();
+        }
         for done in 0..EVENTS_A_TURN_MAX {
             if !self.gate.has_room() || self.outcomes.free() == 0 || !self.step() {
                 return released + done;

@@ -199,8 +199,8 @@ impl<P: Port, C: Clock + Send> Publisher<P, C> {
     /// Takes facts in until the link is empty, the turn is full or the store is.
     fn take(&mut self) -> usize {
         let mut messages = 0;
-        let mut taken = 0;
-        while taken < TAKEN_TURN_MAX
+        let (mut taken, most) = (0, self.link.look().min(TAKEN_TURN_MAX));
+        while taken < most
             && let Some(published) = self.link.peek()
         {
             let Ok(said) = self.stream.on(published) else {

@@ -9,6 +9,7 @@
 
 use crate::gateway::core::{Core, Transport};
 use crate::gateway::login::LoginAnswer;
+use crate::gateway::shown::Shown;
 use crate::os::clock::{Clock, SteadyClock};
 use crate::runtime::agent::Agent;
 use crate::runtime::link::Receiver;
@@ -40,6 +41,7 @@ pub struct Gateway<C = SteadyClock> {
     /// Sessions whose stream grew in this turn, each once.
     grown: Vec<SessionId>,
     is_grown: Box<[bool]>,
+    shown: Shown,
     stamps: Stamper,
     /// Records of stamped answers of this turn that are not with their transport yet.
     stamped: Vec<u64>,
@@ -66,9 +68,16 @@ impl<C: Clock + Send> Gateway<C> {
             empty: StopFlag::new(),
             grown: Vec::with_capacity(sessions),
             is_grown: vec![false; sessions].into_boxed_slice(),
+            shown: Shown::nowhere(),
             stamps: Stamper::off(),
             stamped: Vec::with_capacity(REPORTS_PER_TURN),
         }
+    }
+
+    /// Shows its sessions there.
+    pub fn with_shown(mut self, shown: Shown) -> Self {
+        self.shown = shown;
+        self
     }
 
     /// Stamps the answers whose way is stamped, when they are with their transport.
@@ -122,6 +131,7 @@ impl<C: Clock + Send> Gateway<C> {
                 self.end();
             }
             self.transports.iter_mut().for_each(|transport| transport.on_clock(&mut self.core));
+            self.shown.refresh(&self.core, &self.transports);
         }
     }
 
@@ -140,8 +150,8 @@ impl<C: Clock + Send> Gateway<C> {
     /// Reports to streams, then each grown stream to its connection: several reports of one session go out as one.
     #[inline]
     fn take_reports(&mut self) -> usize {
-        let mut taken = 0;
-        while taken < REPORTS_PER_TURN {
+        let (mut taken, most) = (0, self.reports.look().min(REPORTS_PER_TURN));
+        while taken < most {
             let Some(report) = self.reports.peek() else { break };
             let session = report.session;
             if let ReportBody::Answer(answer) = &report.body

@@ -44,11 +44,23 @@ pub trait Transport: Send {
     /// is sent what is left and the end of session, and who has not logged in is closed.
     fn on_clock(&mut self, core: &mut Core);
 
+    /// What the session that `connection` holds has not taken of its stream. Now and then, to be shown.
+    fn backlog(&self, core: &Core, connection: u32) -> Backlog;
+
     /// Connections that are open.
     fn connections(&self) -> usize;
 
     /// Runs once on the same thread after the last turn.
     fn stop(&mut self) {}
+}
+
+/// Bytes of its stream that a client has not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Backlog {
+    /// Not handed to the transport yet: its socket or ring takes no more.
+    pub unsent: u64,
+    /// In its ring, in whole slots, and not read. What a socket holds is the kernel's affair and not known.
+    pub unread: u64,
 }
 
 /// What became of a client's message.
@@ -141,6 +153,9 @@ struct Place {
     holder: Option<Holder>,
     throttle: Throttle,
     cancels_when_lost: bool,
+    /// Messages taken, and logins that became live.
+    messages: u64,
+    logins: u64,
     /// Requests other than cancels since the journal has had room for cancels only: queries, and all others.
     asked: [u64; 2],
 }
@@ -192,6 +207,8 @@ impl Core {
             holder: None,
             throttle: Throttle::new(rate.messages_per_second, rate.burst),
             cancels_when_lost: spec.cancel_on_disconnect,
+            messages: 0,
+            logins: 0,
             asked: [0; 2],
         };
         Core {
@@ -306,6 +323,7 @@ impl Core {
     /// `holder` is live for `session` from now on; whoever held it before will be told.
     pub fn claim(&mut self, session: SessionId, holder: Holder) {
         self.counters.logins.add(1);
+        self.places[session.index()].logins += 1;
         self.awaited.retain(|&awaited| awaited != session);
         if let Some(before) = self.places[session.index()].holder.replace(holder) {
             self.superseded.push(before);
@@ -330,6 +348,12 @@ impl Core {
         self.places[session.index()].holder
     }
 
+    /// Logins of the session and messages taken from it, in this run.
+    pub(super) fn heard(&self, session: SessionId) -> (u64, u64) {
+        let place = &self.places[session.index()];
+        (place.logins, place.messages)
+    }
+
     /// Sends a message of `session` on its way. Only [`Submission::Taken`] uses it up.
     #[inline]
     pub fn try_submit(&mut self, session: SessionId, message: &[u8]) -> Submission {
@@ -346,10 +370,12 @@ impl Core {
         if !self.intake.takes_requests() && !self.may_ask(session, command.kind) {
             return Submission::NoRoom;
         }
-        if !self.places[session.index()].throttle.try_take(self.now_ns) {
+        let place = &mut self.places[session.index()];
+        if !place.throttle.try_take(self.now_ns) {
             self.counters.throttled.add(1);
             return Submission::Throttled;
         }
+        place.messages += 1;
         let pushed = self.commands.try_push(command);
         assert!(pushed.is_ok(), "a link with room takes a command");
         if command.kind.is_answered()

@@ -9,7 +9,7 @@
 //! replay it asked for. Above the limit it is disconnected, alone. Everything here is bounded by `connections_max`
 //! and taken at start; the constants below bound a turn.
 
-use crate::gateway::core::{Core, Submission, Transport};
+use crate::gateway::core::{Backlog, Core, Submission, Transport};
 use crate::gateway::login::{Holder, LoginAnswer};
 use crate::gateway::net::{ConnectionId, Happened, Network, Received, Sent};
 use crate::gateway::session::{CloseCause, Due, LoginOutcome, Session, SessionTimes, Step};
@@ -470,6 +470,12 @@ impl<N: Network> Transport for Tcp<N> {
         core.counters.buffers_empty.set(stats.buffers_empty);
         core.counters.ring_enters.set(stats.enters);
         core.counters.network_faults.set(stats.accept_faults + stats.enter_faults);
+    }
+
+    fn backlog(&self, core: &Core, connection: u32) -> Backlog {
+        let connection = &self.connections[connection as usize];
+        let end = connection.held.map_or(connection.sent, |session| core.streams.end(session));
+        Backlog { unsent: end.saturating_sub(connection.sent) as u64, unread: 0 }
     }
 
     fn connections(&self) -> usize {

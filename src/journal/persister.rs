@@ -48,6 +48,8 @@ pub struct PersisterCounters {
     pub groups: Counter,
     /// Segments of the journal.
     pub segments: Counter,
+    /// Records that the segment being written still takes.
+    pub segment_free: Counter,
     /// 1 while the disk has no room for the next segment: the alarm, a whole segment ahead at best.
     pub disk_full: Counter,
     /// Turns in which records waited for the next segment.
@@ -64,6 +66,7 @@ impl PersisterCounters {
             records: add("records"),
             groups: add("groups"),
             segments: add("segments"),
+            segment_free: add("segment_free"),
             disk_full: add("disk_full"),
             held_back: add("held_back"),
             failed: add("failed"),
@@ -132,6 +135,7 @@ impl Persister {
         assert!(log.link() == segments.next(), "the persister begins where the segments end");
         links.room.release(segments.next());
         counters.segments.set(segments.count());
+        counters.segment_free.set(segments.free_records() as u64);
         let quiet_since_ns = clock.now();
         Persister {
             log,
@@ -193,6 +197,7 @@ impl Persister {
         self.links.room.release(self.log.link());
         self.counters.records.add(records as u64);
         self.counters.groups.add(1);
+        self.counters.segment_free.set(self.segments.free_records() as u64);
         self.quiet_since_ns = self.clock.now();
         Ok(records)
     }

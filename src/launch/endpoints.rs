@@ -27,6 +27,12 @@ pub struct Endpoints {
     pub counters: PathBuf,
     /// File of stage times.
     pub stages: PathBuf,
+    /// File of logins, a row each.
+    pub sessions: PathBuf,
+    /// File of tickers: what the depth cache does not have.
+    pub tickers: PathBuf,
+    /// File of the lengths of links.
+    pub queues: PathBuf,
     /// File of the last ways, one by one.
     pub ways: PathBuf,
     /// Trading session's name on the wire.
@@ -60,6 +66,28 @@ impl Endpoints {
     /// The exchange has stopped. A file that is gone already is as good.
     pub fn remove(directory: &Path) {
         let _gone_already = std::fs::remove_file(Endpoints::path(directory));
+    }
+
+    /// Of an exchange whose files lie in `directory`, reached nowhere.
+    #[cfg(test)]
+    pub fn of_files(directory: &Path) -> Endpoints {
+        let at = |name: &str| directory.join(name);
+        Endpoints {
+            orders: "127.0.0.1:1".parse().unwrap(),
+            shared: None,
+            operator: at("operator.sock"),
+            feed: "239.1.1.1:1".parse().unwrap(),
+            feed_interface: [127, 0, 0, 1].into(),
+            rerequest: "127.0.0.1:2".parse().unwrap(),
+            depth: at("depth"),
+            counters: at("counters"),
+            stages: at("stages"),
+            sessions: at("sessions"),
+            tickers: at("tickers"),
+            queues: at("queues"),
+            ways: at("ways"),
+            session: "PITLANE001".into(),
+        }
     }
 
     /// Lines for people.

@@ -81,6 +81,8 @@ pub struct FollowingCounters {
     /// Last record of the newest, and how long it took.
     snapshot_number: Counter,
     snapshot_ms: Counter,
+    /// When it was written, in the host's steady time; 0 for one of an earlier run.
+    snapshot_ns: Counter,
     /// Digests told to the journal, and summaries of live matchers that agreed.
     digests: Counter,
     summaries: Counter,
@@ -97,6 +99,7 @@ impl FollowingCounters {
             snapshots: add("snapshots"),
             snapshot_number: add("snapshot_number"),
             snapshot_ms: add("snapshot_ms"),
+            snapshot_ns: add("snapshot_ns"),
             digests: add("digests"),
             summaries: add("summaries"),
             failed: add("failed"),
@@ -219,6 +222,7 @@ impl Following {
         self.counters.snapshots.add(1);
         self.counters.snapshot_number.set(taken.number.0);
         self.counters.snapshot_ms.set(taken.took.as_millis() as u64);
+        self.counters.snapshot_ns.set(self.clock.now());
         shadow.tidy()?;
         self.counters.failed.set(0);
         Ok(())

@@ -1,19 +1,17 @@
-//! Counters and stage times as Prometheus text, over HTTP, for whoever asks. Cold.
+//! What a running exchange shows of itself as Prometheus text, over HTTP, for whoever asks. Cold.
 //!
 //! One agent among the cold ones: it takes a connection, reads a request of bounded length, answers and closes. It
 //! reads the same mapped files that `pitlane top` maps, and the hot threads know nothing of it. What is slow or too long is
 //! dropped; so many connections wait at once as the table has places. No authentication: it listens where the
-//! configuration says, by default nowhere, and tells only counts.
+//! configuration says, by default nowhere, and tells counts, names of logins and accounts, and the touch.
 
 use super::LaunchFault;
+use super::endpoints::Endpoints;
+use super::prometheus;
 use crate::os::clock::Clock;
 use crate::runtime::agent::Agent;
-use crate::runtime::counters::Counters;
-use crate::runtime::spans::{SpanCounts, Spans};
-use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 
 /// Connections served at once.
 const CLIENTS_MAX: usize = 8;
@@ -21,8 +19,6 @@ const CLIENTS_MAX: usize = 8;
 const REQUEST_BYTES_MAX: usize = 8_192;
 /// Who has not asked, or not taken the answer, after so long is dropped.
 const PATIENCE_NS: u64 = 5_000_000_000;
-/// Parts of 10,000 told of each span.
-const QUANTILES: [(u64, &str); 4] = [(5_000, "0.5"), (9_000, "0.9"), (9_900, "0.99"), (9_990, "0.999")];
 
 struct Client {
     stream: TcpStream,
@@ -36,8 +32,7 @@ struct Client {
 pub struct Metrics<C> {
     listener: TcpListener,
     clients: Vec<Client>,
-    counters: PathBuf,
-    stages: PathBuf,
+    endpoints: Endpoints,
     clock: C,
 }
 
@@ -46,11 +41,11 @@ impl<C: Clock + Send> Metrics<C> {
     ///
     /// # Errors
     /// What the system says.
-    pub fn open(listen: SocketAddr, counters: PathBuf, stages: PathBuf, clock: C) -> Result<Metrics<C>, LaunchFault> {
+    pub fn open(listen: SocketAddr, endpoints: Endpoints, clock: C) -> Result<Metrics<C>, LaunchFault> {
         let fault = || LaunchFault::system("listening for metrics on", listen);
         let listener = TcpListener::bind(listen).map_err(fault())?;
         listener.set_nonblocking(true).map_err(fault())?;
-        Ok(Metrics { listener, clients: Vec::with_capacity(CLIENTS_MAX), counters, stages, clock })
+        Ok(Metrics { listener, clients: Vec::with_capacity(CLIENTS_MAX), endpoints, clock })
     }
 
     /// Where it listens.
@@ -72,41 +67,6 @@ impl<C: Clock + Send> Metrics<C> {
             }
         }
         taken
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        match Counters::read(&self.counters) {
-            Ok(counters) => counters.iter().for_each(|(name, value)| counter(&mut text, name, *value)),
-            Err(fault) => drop(writeln!(text, "# the file of counters cannot be read: {fault}")),
-        }
-        match Spans::read(&self.stages) {
-            Ok(spans) => stages(&mut text, &spans),
-            Err(fault) => drop(writeln!(text, "# the file of stage times cannot be read: {fault}")),
-        }
-        text
-    }
-}
-
-/// `gateway.0.frames_in` becomes `pitlane_gateway_0_frames_in`. Levels and rising counts look alike in the file, so that
-/// none is promised to rise.
-fn counter(text: &mut String, name: &str, value: u64) {
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let _ = writeln!(text, "# TYPE pitlane_{name} untyped\npitlane_{name} {value}");
-}
-
-fn stages(text: &mut String, spans: &[SpanCounts]) {
-    let _ = writeln!(text, "# HELP pitlane_stage_seconds Time from stage to stage of the messages that are stamped.");
-    let _ = writeln!(text, "# TYPE pitlane_stage_seconds summary");
-    for span in spans {
-        let name = &span.name;
-        for (part, quantile) in QUANTILES {
-            let seconds = span.at(part) as f64 / 1e9;
-            let _ = writeln!(text, "pitlane_stage_seconds{{span=\"{name}\",quantile=\"{quantile}\"}} {seconds}");
-        }
-        let sum = span.sum_ns() as f64 / 1e9;
-        let _ = writeln!(text, "pitlane_stage_seconds_sum{{span=\"{name}\"}} {sum}");
-        let _ = writeln!(text, "pitlane_stage_seconds_count{{span=\"{name}\"}} {}", span.count());
     }
 }
 
@@ -157,7 +117,7 @@ impl<C: Clock + Send> Agent for Metrics<C> {
                 }
                 done += 1;
                 client.answer = wanted(&client.request).map(|wanted| match wanted {
-                    Ok(()) => answer("200 OK", &self.text()),
+                    Ok(()) => answer("200 OK", &prometheus::text(&self.endpoints, now)),
                     Err(status) => answer(status, ""),
                 });
             }
@@ -178,6 +138,7 @@ impl<C: Clock + Send> Agent for Metrics<C> {
 mod tests {
     use super::*;
     use crate::os::clock::ManualClock;
+    use crate::runtime::counters::Counters;
 
     fn ask(metrics: &mut Metrics<ManualClock>, request: &[u8]) -> String {
         let mut client = TcpStream::connect(metrics.address().unwrap()).unwrap();
@@ -197,38 +158,28 @@ mod tests {
     }
 
     #[test]
-    fn counters_and_stages_are_told_and_everything_else_is_refused() {
+    fn the_figures_are_told_and_everything_else_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let [counters_path, stages_path] = ["counters", "stages"].map(|name| directory.path().join(name));
-        let mut counters = Counters::create(&counters_path, 2).unwrap();
+        let endpoints = Endpoints::of_files(directory.path());
+        let mut counters = Counters::create(&endpoints.counters, 2).unwrap();
         counters.add("gateway.messages_in").add(42);
-        let spans = Spans::create(&stages_path, &["read to written"]).unwrap();
-        spans.record(0, 1_000);
         let listen = "127.0.0.1:0".parse().unwrap();
-        let clock = ManualClock::default();
-        let mut metrics = Metrics::open(listen, counters_path, stages_path.clone(), clock).unwrap();
+        let mut metrics = Metrics::open(listen, endpoints, ManualClock::default()).unwrap();
         let said = ask(&mut metrics, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(
             said.starts_with("HTTP/1.1 200 OK\r\n") && said.contains("\npitlane_gateway_messages_in 42\n"),
             "{said}"
         );
-        assert!(said.contains("pitlane_stage_seconds_count{span=\"read to written\"} 1\n"), "{said}");
-        assert!(said.contains("pitlane_stage_seconds{span=\"read to written\",quantile=\"0.99\"} 0.000001"), "{said}");
         assert!(ask(&mut metrics, b"GET /secrets HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
         assert!(ask(&mut metrics, b"POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405"));
         assert!(ask(&mut metrics, &vec![b'x'; REQUEST_BYTES_MAX]).starts_with("HTTP/1.1 431"));
-        // A file that is gone is said, and the rest is told.
-        std::fs::remove_file(&stages_path).unwrap();
-        let said = ask(&mut metrics, b"GET / HTTP/1.0\n\n");
-        assert!(said.contains("# the file of stage times cannot be read") && said.contains("messages_in 42"), "{said}");
     }
 
     #[test]
     fn who_says_nothing_is_dropped_and_makes_room() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("none");
         let listen = "127.0.0.1:0".parse().unwrap();
-        let mut metrics = Metrics::open(listen, path.clone(), path, ManualClock::default()).unwrap();
+        let mut metrics = Metrics::open(listen, Endpoints::of_files(directory.path()), ManualClock::default()).unwrap();
         let silent: Vec<TcpStream> =
             (0..CLIENTS_MAX).map(|_| TcpStream::connect(metrics.address().unwrap()).unwrap()).collect();
         while metrics.clients.len() < CLIENTS_MAX {

@@ -10,9 +10,11 @@ use super::endpoints::Endpoints;
 use super::following::{Cause, Following, FollowingCounters, FollowingLinks};
 use super::metrics::Metrics;
 use super::placement::Plan;
+use super::pulse::{Pulse, PulseMarks};
 use super::rebuild::{Rebuilt, group, mark_home, rebuild};
 use super::replayed::Stores;
 use super::seams::Seams;
+use super::seen::session_name;
 use super::watched::Watched;
 use super::{counters_path, promise, stages_path, status, ways_path};
 use crate::config::{self, Config, GatewayKnobs, Survives};
@@ -25,6 +27,7 @@ use crate::gateway::login::LoginDesk;
 use crate::gateway::operator::{Operator, OperatorLinks};
 use crate::gateway::session::SessionTimes;
 use crate::gateway::shared::{Shared, SharedOptions};
+use crate::gateway::shown;
 use crate::gateway::tcp::{Tcp, TcpOptions};
 use crate::journal::{
     Disk, Failure, Lag, Link, LogWriter, Persister, PersisterCounters, PersisterLinks, PressureCounters, SegmentWriter,
@@ -35,14 +38,16 @@ use crate::os::clock::Clock;
 use crate::os::udp::MulticastOut;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counters;
-use crate::runtime::link::{MarkReader, Receiver, Sender, bounded, mark};
+use crate::runtime::link::{MarkReader, bounded, mark};
+use crate::runtime::queues::Queues;
 use crate::runtime::runner::StopFlag;
 use crate::runtime::shared_ring::SLOT_BYTES;
 use crate::runtime::spans::Spans;
 use crate::runtime::stamps::{SPANS, Stamper, stamps};
+use crate::runtime::table::Table;
 use crate::runtime::way_file::{WAYS_KEPT_MAX, WayFile};
-use crate::sequencer::{Sequencer, SequencerCounters, SequencerLinks, Timer};
-use crate::types::{Command, Market, Nanos, Number, Report, Sequenced, SessionId};
+use crate::sequencer::{self, SESSION_COLUMNS, Sequencer, SequencerCounters, SequencerLinks, TICKER_COLUMNS, Timer};
+use crate::types::{Command, Market, Nanos, Number, Report, Sequenced, SessionId, SessionSpec};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -142,11 +147,6 @@ impl Ends {
     }
 }
 
-/// The links between the stages, both ends, before they are handed out.
-struct Links {
-    to_matchers: Vec<(Sender<Sequenced>, Receiver<Sequenced>)>,
-}
-
 /// Names of the hot agents of an exchange with so many matchers, in the order of an order's way.
 pub fn hot_names(matchers: u16) -> Vec<String> {
     let matchers = (0..matchers).map(|index| format!("matcher.{index}"));
@@ -226,6 +226,7 @@ impl Stages {
         let lag = synced_reader
             .clone()
             .map(|synced| Lag::new(appended_reader.clone(), synced, seams.steady(), alarm_ms, &mut counters));
+        let log_room = (writer.capacity_records() as u64, writer.records());
         // One owner of the mark that the gate waits for: who keeps the promise.
         let committed_reader = match (config.journal.survives, &synced_reader) {
             (Survives::PowerLoss, Some(synced)) => synced.clone(),
@@ -234,18 +235,46 @@ impl Stages {
             }
             (Survives::ProcessCrash, _) => appended_reader.clone(),
         };
+        // Whoever takes from a link counts how much waited.
+        let shows = |name: &str| config.directory.join(name);
+        let queues_path = shows("queues");
+        let mut queues = Queues::create(&queues_path, queue_names(matchers))
+            .map_err(LaunchFault::system("creating the file of links", queues_path.display()))?;
+        let mut watch = |name: &str, capacity| queues.take(name, capacity);
         let (command_in, command_out) = bounded::<Command>(rooms.commands);
+        let command_out = command_out.watched(watch("gateway to sequencer", rooms.commands));
         let (operator_in, operator_out) = bounded::<Command>(rooms.cold);
         let (echo_in, echo_out) = bounded::<Sequenced>(rooms.cold);
         let (pages_wanted_in, pages_wanted_out) = bounded(rooms.cold);
         let (pages_in, pages_out) = bounded(market.tickers.len());
         let (outcome_in, outcome_out) = bounded(rooms.outward);
+        let outcome_out = outcome_out.watched(watch("egress to sequencer", rooms.outward));
         let (ticket_in, ticket_out) = bounded(rooms.records);
+        let ticket_out = ticket_out.watched(watch("sequencer to egress", rooms.records));
         let (report_in, report_out) = bounded::<Report>(rooms.outward);
+        let report_out = report_out.watched(watch("egress to gateway", rooms.outward));
         let (public_in, public_out) = bounded(rooms.outward);
-        let links = Links { to_matchers: (0..matchers).map(|_| bounded(rooms.records)).collect() };
-        let (to_matchers, from_sequencer): (Vec<_>, Vec<_>) = links.to_matchers.into_iter().unzip();
-        let (events_in, events_out): (Vec<_>, Vec<_>) = (0..matchers).map(|_| bounded(rooms.events)).unzip();
+        let public_out = public_out.watched(watch("egress to feed", rooms.outward));
+        let held = watch("held for commit", rooms.held);
+        let records = |matcher| {
+            let (sender, receiver) = bounded::<Sequenced>(rooms.records);
+            (sender, receiver.watched(watch(&format!("sequencer to matcher.{matcher}"), rooms.records)))
+        };
+        let (to_matchers, from_sequencer): (Vec<_>, Vec<_>) = (0..matchers).map(records).unzip();
+        let events = |matcher| {
+            let (sender, receiver) = bounded(rooms.events);
+            (sender, receiver.watched(watch(&format!("matcher.{matcher} to egress"), rooms.events)))
+        };
+        let (events_in, events_out): (Vec<_>, Vec<_>) = (0..matchers).map(events).unzip();
+        // Logins and tickers, a row each.
+        let (sessions_path, tickers_path) = (shows("sessions"), shows("tickers"));
+        let names = |spec: &SessionSpec| session_name(&spec.user, &market.accounts[spec.account.index()].name);
+        let names: Vec<String> = market.sessions.iter().map(names).collect();
+        let session_rows = Table::create(&sessions_path, &names, &[&shown::COLUMNS, &SESSION_COLUMNS])
+            .map_err(LaunchFault::system("creating the file of logins", sessions_path.display()))?;
+        let symbols: Vec<String> = market.tickers.iter().map(|spec| spec.symbol.text()).collect();
+        let ticker_rows = Table::create(&tickers_path, &symbols, &[&TICKER_COLUMNS])
+            .map_err(LaunchFault::system("creating the file of tickers", tickers_path.display()))?;
 
         // Stamps on some messages' way; a cold agent makes times of them, for whoever maps the file.
         let stages_path = stages_path(config);
@@ -291,6 +320,7 @@ impl Stages {
             .with_stamps(stampers.sampler, stampers.read);
         let mut gateway = Gateway::new(core, market.sessions.len(), report_out, answers_out, seams.steady())
             .with_ending(ending.clone(), empty.clone())
+            .with_shown(shown::Shown::new(session_rows.group(0)))
             .with_stamps(stampers.written);
         let (network, orders, network_line) = seams.network(&config.gateway)?;
         gateway.add(Box::new(Tcp::new(network, tcp_options(&config.gateway))));
@@ -336,7 +366,8 @@ impl Stages {
         };
         let sequencer_counters = SequencerCounters::new(&mut counters);
         let sequencer = Sequencer::new(oms, writer, seams.time(), last, market, sequencer_links, sequencer_counters)
-            .with_stamps(stampers.sampler, stampers.sequenced, stampers.journalled);
+            .with_stamps(stampers.sampler, stampers.sequenced, stampers.journalled)
+            .with_shown(sequencer::Shown::new(session_rows.group(1), ticker_rows.group(0)));
         let noted = Arc::clone(&ends);
         hot.push(Box::new(Watched::new(sequencer, move |sequencer: &Sequencer<S::Time>| {
             let (digest, end) = (sequencer.oms().digest(), sequencer.end());
@@ -371,7 +402,7 @@ impl Stages {
         };
         let events = counters.add("egress.events");
         let egress = Egress::new(egress_links, one_gateway(market.sessions.len()), events);
-        hot.push(Box::new(egress.with_stamps(stampers.committed)));
+        hot.push(Box::new(egress.with_held(held).with_stamps(stampers.committed)));
 
         // The feed.
         let options = FeedOptions {
@@ -416,9 +447,19 @@ impl Stages {
             depth: depth_path,
             counters: counters_path(config),
             stages: stages_path,
+            sessions: sessions_path,
+            tickers: tickers_path,
+            queues: queues_path,
             ways: ways_path,
             session: String::from_utf8_lossy(&market.session_name).into_owned(),
         };
+        let marks = PulseMarks {
+            appended: appended_reader.clone(),
+            committed: committed_reader.clone(),
+            synced: synced_reader.clone(),
+            delivered: delivered_reader.clone(),
+        };
+        let pulse = Pulse::new(marks, seams.steady(), log_room.0, log_room.1, &mut counters);
         let source = status::Status::new(
             config,
             endpoints.clone(),
@@ -437,9 +478,9 @@ impl Stages {
             .relaying(relayed_out);
         let mut cold: Vec<Box<dyn Agent>> = vec![Box::new(desk), Box::new(operator), Box::new(ways)];
         cold.extend(lag.map(|lag| Box::new(lag) as Box<dyn Agent>));
+        cold.push(Box::new(pulse));
         if let Some(listen) = config.metrics_listen {
-            let files = (endpoints.counters.clone(), endpoints.stages.clone());
-            cold.push(Box::new(Metrics::open(listen, files.0, files.1, seams.steady())?));
+            cold.push(Box::new(Metrics::open(listen, endpoints.clone(), seams.steady())?));
         }
 
         let huge_bytes = seams.settle();
@@ -465,6 +506,17 @@ impl Stages {
             huge_bytes,
         })
     }
+}
+
+/// Names of the links that are watched, in the order of an order's way.
+fn queue_names(matchers: usize) -> Vec<String> {
+    let of_each = |name: fn(usize) -> String| (0..matchers).map(name);
+    let mut names = vec!["gateway to sequencer".to_owned()];
+    names.extend(of_each(|matcher| format!("sequencer to matcher.{matcher}")));
+    names.push("sequencer to egress".to_owned());
+    names.extend(of_each(|matcher| format!("matcher.{matcher} to egress")));
+    names.extend(["held for commit", "egress to sequencer", "egress to gateway", "egress to feed"].map(String::from));
+    names
 }
 
 /// Times of the session protocol, the same on each transport.

@@ -1,18 +1,20 @@
 //! What an operator can look at: how far the stages are, the counters, an account's portfolio. Cold.
 //!
-//! The operator's agent asks; the answers come from the mapped counters, the marks of the stages, the depth cache, and,
-//! for a portfolio, from the sequencer itself, which sends an account's pages when it is asked to.
+//! The operator's agent asks; the answers come from the mapped counters, the marks of the stages, the depth cache, the tables of
+//! logins and links, and, for a portfolio, from the sequencer itself, which sends an account's pages when it is asked to.
 
 use super::alarms::alarms;
 use super::endpoints::Endpoints;
-use crate::client::depth::DepthReader;
+use super::seen;
 use crate::config::Config;
 use crate::engine::oms::Position;
 use crate::gateway::operator::StatusSource;
+use crate::os::clock::monotonic_ns;
 use crate::runtime::counters::Counters;
 use crate::runtime::link::{MarkReader, Receiver, Sender};
+use crate::runtime::queues::QueueLengths;
 use crate::sequencer::AccountPage;
-use crate::types::{AccountId, Market, TickerId};
+use crate::types::{AccountId, Market};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 
@@ -73,20 +75,14 @@ impl Status {
         Some(pages)
     }
 
-    /// State and last trade of each ticker, as the depth cache has them; none while it cannot be read.
-    fn tickers(&self) -> Vec<Value> {
-        let Ok(depth) = DepthReader::open(&self.endpoints.depth) else { return Vec::new() };
-        let all = self.market.tickers.iter().enumerate();
-        let shown = all.filter_map(|(index, spec)| {
-            let facts = depth.read(TickerId(index as u16)).ok()?.facts;
-            Some(json!({
-                "ticker": spec.symbol.text(),
-                "state": format!("{:?}", facts.state).to_lowercase(),
-                "last": facts.last_price.to_string(),
-                "volume": facts.volume,
-            }))
-        });
-        shown.collect()
+    /// How much turns have found waiting in each link since the start.
+    fn links(&self) -> Vec<Value> {
+        let queues = QueueLengths::read(&self.endpoints.queues).unwrap_or_default();
+        let link = |queue: &QueueLengths| {
+            let [p50, p99, longest] = [5_000, 9_900, 10_000].map(|part| queue.at(part));
+            json!({"link": queue.name, "capacity": queue.capacity, "p50": p50, "p99": p99, "longest": longest})
+        };
+        queues.iter().map(link).collect()
     }
 
     fn shown(&self, account: AccountId, pages: &[AccountPage]) -> Value {
@@ -143,7 +139,10 @@ impl StatusSource for Status {
             "synced": self.links.synced.as_ref().map(MarkReader::value),
             "delivered": self.links.delivered.value(),
             "endpoints": self.endpoints,
-            "tickers": self.tickers(),
+            // What cannot be read is missing, and the rest is told.
+            "tickers": seen::tickers(&self.endpoints).unwrap_or_default(),
+            "sessions": seen::sessions(&self.endpoints, monotonic_ns()).unwrap_or_default(),
+            "links": self.links(),
             "alarms": alarms(&counters),
             "counters": counters,
         })

@@ -130,6 +130,9 @@ impl Agent for Matcher {
     }
 
     fn work(&mut self) -> usize {
+        if self.commands.look() == 0 && self.unfinished.is_none() {
+            return 0;
+        }
         for taken in 0..RECORDS_A_TURN_MAX {
             if !self.events.has_room(EVENTS_MAX + 1) {
                 return taken;

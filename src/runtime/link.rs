@@ -6,6 +6,7 @@
 //!
 //! Hot on both ends. All memory is taken and touched in [`bounded`], also the part no lap has reached yet.
 
+use crate::runtime::queues::Queue;
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub struct Sender<T> {
 #[derive(Debug)]
 pub struct Receiver<T> {
     ring: rtrb::Consumer<T>,
+    queue: Queue,
 }
 
 /// A link for `capacity` values.
@@ -36,7 +38,7 @@ pub fn bounded<T: Copy + Send>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         slots.fill_with(MaybeUninit::zeroed);
         std::hint::black_box(slots);
     }
-    (Sender { ring: sender }, Receiver { ring: receiver })
+    (Sender { ring: sender }, Receiver { ring: receiver, queue: Queue::unwatched() })
 }
 
 impl<T: Copy + Send> Sender<T> {
@@ -73,6 +75,22 @@ impl<T: Copy + Send> Sender<T> {
 }
 
 impl<T: Copy + Send> Receiver<T> {
+    /// Has it count how much waits; see [`Receiver::look`].
+    #[must_use]
+    pub fn watched(mut self, queue: Queue) -> Receiver<T> {
+        self.queue = queue;
+        self
+    }
+
+    /// How much waits at the beginning of a turn, which is counted where the link is watched. Reads the producer's index,
+    /// which the turn's first [`Receiver::pop`] then need not: once a turn it costs a look that would be made anyway.
+    #[inline]
+    pub fn look(&mut self) -> usize {
+        let waiting = self.ring.slots();
+        self.queue.note(waiting);
+        waiting
+    }
+
     /// Takes the oldest value.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {

@@ -4,10 +4,12 @@ pub mod agent;
 pub mod counters;
 pub mod idle;
 pub mod link;
+pub mod queues;
 pub mod runner;
 pub mod shared_ring;
 pub mod spans;
 pub mod stamps;
+pub mod table;
 pub mod way_file;
 
 // For stages, which reach the system only through here.

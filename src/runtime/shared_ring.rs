@@ -185,6 +185,13 @@ impl RingWriter {
         Ok(self.free_known())
     }
 
+    /// Slots written and, by the reader's own count, not consumed. To be shown and nothing more: an impossible count is
+    /// cut to what can be, and found out by [`RingWriter::refresh`]. Costs the reader its line, so not every turn.
+    pub fn unread(&self) -> usize {
+        let unread = self.position.wrapping_sub(self.other.consumed().load(Relaxed));
+        unread.min(self.own.slots() as u64) as usize
+    }
+
     /// Slots written since the beginning.
     pub fn position(&self) -> u64 {
         self.position

@@ -14,9 +14,11 @@
 //! tickers by records like an operator. Replay reads them like all others and makes none.
 
 mod calendar;
+mod shown;
 mod timer;
 
 pub use calendar::Calendar;
+pub use shown::{SESSION_COLUMNS, Shown, TICKER_COLUMNS};
 pub use timer::Timer;
 
 use crate::config::CalendarEntry;
@@ -132,6 +134,7 @@ pub struct Sequencer<T> {
     bands_moved: bool,
     links: SequencerLinks,
     counters: SequencerCounters,
+    shown: Shown,
     /// Which messages of the gateway are stamped, and the one at hand if it is one.
     sampler: Sampler,
     stamped: Option<u64>,
@@ -166,6 +169,7 @@ impl<T: TimeSource> Sequencer<T> {
             bands_moved: false,
             links,
             counters,
+            shown: Shown::nowhere(),
             sampler: Sampler::new(0),
             stamped: None,
             stamps: [Stamper::off(), Stamper::off()],
@@ -178,12 +182,20 @@ impl<T: TimeSource> Sequencer<T> {
         self
     }
 
+    /// Shows what it knows of logins and tickers there.
+    pub fn with_shown(mut self, shown: Shown) -> Self {
+        self.shown = shown;
+        self
+    }
+
     fn apply_outcomes(&mut self) -> usize {
-        for applied in 0..OUTCOMES_A_TURN_MAX {
+        // What comes meanwhile has the next turn.
+        let waiting = self.links.outcomes.look().min(OUTCOMES_A_TURN_MAX);
+        for applied in 0..waiting {
             let Some(outcome) = self.links.outcomes.pop() else { return applied };
             self.oms.on_event(&outcome);
         }
-        OUTCOMES_A_TURN_MAX
+        waiting
     }
 
     fn has_room(&mut self) -> bool {
@@ -192,10 +204,8 @@ impl<T: TimeSource> Sequencer<T> {
     }
 
     fn take_from(&mut self, input: usize) -> usize {
-        for taken in 0..COMMANDS_A_TURN_MAX {
-            if self.links.inputs[input].is_empty() {
-                return taken;
-            }
+        let waiting = self.links.inputs[input].look().min(COMMANDS_A_TURN_MAX);
+        for taken in 0..waiting {
             if !self.has_room() {
                 self.counters.held_back.add(1);
                 return taken;
@@ -214,7 +224,7 @@ impl<T: TimeSource> Sequencer<T> {
             }
             self.decide(command);
         }
-        COMMANDS_A_TURN_MAX
+        waiting
     }
 
     /// Who may write the next record.
@@ -311,6 +321,7 @@ impl<T: TimeSource> Sequencer<T> {
         self.counters.records.add(1);
         if !verdict.is_accepted() {
             self.counters.refused.add(1);
+            self.shown.count_refusal(command.session);
             self.counters.shed.add(u64::from(matches!(verdict.reject, Reject::JournalFull | Reject::DiskBehind)));
         }
         // Nobody asked for a Tick.
@@ -435,6 +446,7 @@ impl<T: TimeSource> Agent for Sequencer<T> {
         }
         if self.links.timer.looks() {
             done += self.tick();
+            self.shown.refresh(&self.oms);
         }
         for input in 0..self.links.inputs.len() {
             done += self.take_from(input);

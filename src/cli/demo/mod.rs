@@ -12,6 +12,7 @@ mod subscriber;
 mod tables;
 
 use super::play::{Spread, end_progress, generated, log_in, show_progress, symbols};
+use super::running::Pointer;
 use super::{ConfigArgument, Failure, Outcome};
 use crate::client::orders::{NewOrder, OrderSession};
 use crate::config::Config;
@@ -77,6 +78,7 @@ pub fn main(arguments: Arguments) -> Outcome {
     println!("Starting an exchange as a process of its own:");
     let mut exchange = Exchange::start(arguments.config.config.as_deref(), text.as_deref())?;
     config.directory = exchange.directory.clone();
+    let _pointer = invite(&exchange);
     step_aside();
     let subscriber = Subscriber::start(&exchange.endpoints)?;
     let sessions = log_in(&config, &exchange.endpoints, &arguments.password, Spread::Both, 1, true)?;
@@ -125,6 +127,19 @@ pub fn main(arguments: Arguments) -> Outcome {
     proofs.iter().for_each(Proof::print);
     let failed = proofs.iter().filter(|proof| !proof.holds()).count();
     if failed == 0 { Ok(()) } else { Err(Failure::Refused(format!("{failed} of {} proofs failed", proofs.len()))) }
+}
+
+/// Says how to watch it, and leaves the pointer by which `pitlane top` finds it.
+fn invite(exchange: &Exchange) -> Option<Pointer> {
+    let left = Pointer::leave(&exchange.directory);
+    match &left {
+        Ok(_) => println!("watch it meanwhile in a second terminal: `make top`, or `pitlane top`"),
+        Err(fault) => {
+            let directory = exchange.directory.display();
+            println!("watch it meanwhile in a second terminal: `pitlane top --directory {directory}` ({fault})");
+        }
+    }
+    left.ok()
 }
 
 /// The exchange spins on the last core it may use; what plays here keeps off it where there is another.

@@ -4,13 +4,12 @@
 //! forwards and backwards alternately, so that a neighbour's noise and the host's drift hit both alike.
 
 use super::echo::TcpEcho;
-use super::venue::Venue;
 use crate::cli::Failure;
-use crate::cli::load::recorded;
-use crate::cli::play::{generated, symbols};
+use crate::cli::play::{Flow, symbols};
+use crate::client::orders::OrderSession;
+use crate::config::Config;
 use crate::measure::floor::{self, FloorPlan, FloorReport, RingLane, TcpLane};
-use crate::measure::flow::ping::Ping;
-use crate::measure::flow::{FlowStep, Pace, Paced};
+use crate::measure::flow::{Pace, Paced};
 use crate::measure::latency::Latencies;
 use crate::measure::load::kernel::{FOLLOW_EVERY, KernelTally};
 use crate::measure::load::schedule::Sample;
@@ -23,7 +22,6 @@ use crate::os::pairs::PAIR_EVERY_NS;
 use crate::os::signal;
 use crate::runtime::spans::SpanCounts;
 use crate::runtime::way_file::WayReader;
-use crate::types::TickerId;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -37,22 +35,34 @@ const QUIET_LOOKS: u32 = 5;
 const LOOKS_MAX: u32 = 60;
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
-/// What is played.
-pub type Flow = Box<dyn Iterator<Item = FlowStep> + Send>;
+/// The exchange that is measured: one started for it, or one that runs already.
+pub trait Subject {
+    /// Its configuration.
+    fn config(&self) -> &Config;
 
-/// The flow of this name for an exchange: `ping`, `generated`, or the path of a recording.
-///
-/// # Errors
-/// A recording that cannot be read, or one that does not fit the tickers.
-pub fn flow(name: &str, venue: &Venue, sessions: usize) -> Result<Flow, Failure> {
-    let config = venue.config();
-    match name {
-        "ping" => Ok(Box::new(Ping::new(TickerId(0), &config.market.tickers[0], sessions as u16))),
-        "generated" => Ok(Box::new(generated(config, 1, sessions)?)),
-        path => {
-            Ok(Box::new(recorded(path, &config.market.tickers[0].symbol.text(), &config.market, sessions)?.into_iter()))
-        }
-    }
+    /// Times from stage to stage so far; none where they cannot be read.
+    fn stages(&self) -> Vec<SpanCounts>;
+
+    /// The ways it has stamped, one by one.
+    ///
+    /// # Errors
+    /// What the system says, or what is wrong with the file.
+    fn ways(&self) -> io::Result<WayReader>;
+
+    /// How it ended, if it has.
+    fn ended(&mut self) -> Option<String>;
+
+    /// Lets it run on, where it was held still.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn resume(&self) -> io::Result<()>;
+
+    /// Holds it still while it is the floor's turn, where that is ours to do.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn halt(&self) -> io::Result<()>;
 }
 
 /// The floor of one transport.
@@ -78,6 +88,9 @@ impl FloorOf {
         }
     }
 }
+
+/// One request in so many may be rejected, as in an ordinary flow, before that is said.
+const REJECTED_PART: u64 = 100;
 
 /// What all cases of a run share.
 pub struct Terms<'a> {
@@ -108,19 +121,18 @@ pub struct Contest<'a> {
 }
 
 impl<'a> Contest<'a> {
-    /// Logs in. The exchange runs.
+    /// With sessions of one transport that are logged in. The exchange runs.
     ///
     /// # Errors
     /// What a session says, or what is wrong with the exchange's file of ways.
     pub fn new(
         terms: &'a Terms<'a>,
         rate: u64,
-        transport: Transport,
-        venue: &Venue,
+        venue: &impl Subject,
+        mut sessions: Vec<(OrderSession, Transport)>,
         flow: Flow,
     ) -> Result<Contest<'a>, Failure> {
         let fault = |e: &dyn std::fmt::Display| Failure::Fault(format!("logging in to the exchange: {e}"));
-        let mut sessions = venue.log_in(transport).map_err(|e| fault(&e))?;
         let samples_max = samples_max(rate, terms.setting);
         let pairs_max = pairs_max(terms.setting);
         let ways = venue.ways().map_err(|e| Failure::Fault(format!("reading the exchange's ways: {e}")))?;
@@ -155,15 +167,16 @@ impl<'a> Contest<'a> {
         })
     }
 
-    /// All slices; both are halted before and after. Ends early when the exchange dies. Gives the case.
+    /// All slices, with the floor beside them where there is one; both are halted before and after. Ends early when the
+    /// exchange dies. Gives the case.
     ///
     /// # Errors
     /// A floor that broke, or a log that cannot be written.
     pub fn run<W: Write>(
         mut self,
         transport: Transport,
-        venue: &mut Venue,
-        beside: &mut FloorOf,
+        venue: &mut impl Subject,
+        mut beside: Option<&mut FloorOf>,
         log: &mut HistogramLog<'_, W>,
     ) -> io::Result<Case> {
         let name = format!("{}-{}", if transport == Transport::Tcp { "tcp" } else { "shared" }, self.rate);
@@ -172,7 +185,9 @@ impl<'a> Contest<'a> {
             let mut report = None;
             for turn in 0..2 {
                 if (slice + turn) % 2 == 0 {
-                    self.play_floor(beside)?;
+                    if let Some(beside) = beside.as_deref_mut() {
+                        self.play_floor(beside)?;
+                    }
                 } else if let Some(ended) = venue.ended() {
                     faults.push(format!("the exchange died: {ended}"));
                 } else {
@@ -180,7 +195,7 @@ impl<'a> Contest<'a> {
                 }
             }
             let Some(report) = report else { break };
-            self.note(&name, &report, log)?;
+            self.note(&name, &report, beside.is_some(), log)?;
             self.trace(slice, &report);
             if let Some(fault) = report.total().fault {
                 let ended = venue.ended().map_or_else(String::new, |ended| format!(" (the exchange: {ended})"));
@@ -208,7 +223,7 @@ impl<'a> Contest<'a> {
         played.map_err(|e| io::Error::new(e.kind(), format!("the floor: {e}")))
     }
 
-    fn play_own(&mut self, venue: &Venue) -> io::Result<LoadReport> {
+    fn play_own(&mut self, venue: &impl Subject) -> io::Result<LoadReport> {
         let setting = self.terms.setting;
         let plan = Plan {
             pacing: Pacing::Scheduled,
@@ -221,15 +236,21 @@ impl<'a> Contest<'a> {
             0 | 1 => Pace::Even { per_second: self.rate },
             size => Pace::Bursts { size, per_second: self.rate },
         };
-        signal::resume(venue.id())?;
+        venue.resume()?;
         let report = self.player.play(Paced::new(&mut self.flow, pace), plan, None);
         // One that has died meanwhile cannot be halted; the report says what became of it.
-        let _dead = signal::halt(venue.id());
+        let _dead = venue.halt();
         Ok(report)
     }
 
     /// Takes a slice's figures in. Nobody runs now.
-    fn note<W: Write>(&mut self, name: &str, report: &LoadReport, log: &mut HistogramLog<'_, W>) -> io::Result<()> {
+    fn note<W: Write>(
+        &mut self,
+        name: &str,
+        report: &LoadReport,
+        has_floor: bool,
+        log: &mut HistogramLog<'_, W>,
+    ) -> io::Result<()> {
         self.total.add(&report.total());
         self.sending_ns += report.sending_ns;
         let measured = &report.measured[0];
@@ -237,12 +258,15 @@ impl<'a> Contest<'a> {
         self.own[0].merge(&measured.intended);
         self.own[1].merge(&measured.service);
         self.floor.merge(&floor.intended);
-        let floor_percentiles = Some(floor.intended.percentiles());
+        let floor_percentiles = has_floor.then(|| floor.intended.percentiles());
         self.slices.push(Slice { own: measured.intended.percentiles(), floor: floor_percentiles });
         let at_ns = report.start_ns.saturating_sub(self.terms.begin_ns);
         let samples = measured.samples.kept();
         log.add(name, samples, report.start_ns, at_ns, Sample::intended_ns)?;
         log.add(&format!("{name}-service"), samples, report.start_ns, at_ns, Sample::service_ns)?;
+        if !has_floor {
+            return Ok(());
+        }
         let samples = floor.samples.kept();
         let first = samples.iter().map(|s| s.due_ns).min().unwrap_or_else(monotonic_ns);
         let at_ns = first.saturating_sub(self.terms.begin_ns);
@@ -260,9 +284,9 @@ impl<'a> Contest<'a> {
 
     /// Times from stage to stage of all that was played, warm-ups too. The exchange runs on for a moment: the cold
     /// thread that puts stamps together may have been halted with some in hand.
-    fn stages(&self, venue: &Venue) -> Vec<StageFigures> {
+    fn stages(&self, venue: &impl Subject) -> Vec<StageFigures> {
         // One that has died tells what it had told by then.
-        let _dead = signal::resume(venue.id());
+        let _dead = venue.resume();
         let (mut now, mut quiet) = (venue.stages(), 0);
         for _ in 0..LOOKS_MAX {
             std::thread::sleep(LOOK_PAUSE);
@@ -273,7 +297,7 @@ impl<'a> Contest<'a> {
                 break;
             }
         }
-        let _dead = signal::halt(venue.id());
+        let _dead = venue.halt();
         let between = now.iter().zip(&self.stages_before).map(|(now, before)| now.since(before));
         let figures = between.filter(|span| span.count() > 0).map(|span| {
             let mut latencies = Latencies::new();
@@ -297,7 +321,7 @@ impl<'a> Contest<'a> {
             lost: total.lost,
             intended: self.own[0].percentiles(),
             service: self.own[1].percentiles(),
-            floor: Some(self.floor.percentiles()),
+            floor: (self.floor.count() > 0).then(|| self.floor.percentiles()),
             slices: self.slices,
             lateness: total.lateness,
             stages: if joined.is_empty() { inside } else { joined },
@@ -306,6 +330,7 @@ impl<'a> Contest<'a> {
             marks: Vec::new(),
         };
         case.judge(faults);
+        case.marks.extend(rejected(total));
         case
     }
 }
@@ -313,6 +338,14 @@ impl<'a> Contest<'a> {
 /// Readings of counter and clock of a slice, however long it takes.
 fn pairs_max(setting: &Setting) -> usize {
     ((setting.slice_ns + setting.unmeasured_ns + OVERTIME_NS + DRAIN_NS) / PAIR_EVERY_NS) as usize + 16
+}
+
+/// Says when what was measured is in good part the way to a refusal.
+fn rejected(total: &SessionCounts) -> Option<String> {
+    let rejected = total.rejects.total();
+    let (_, first, _) = total.rejects.by_code().max_by_key(|(_, _, count)| *count)?;
+    let is_much = rejected * REJECTED_PART > total.sent();
+    is_much.then(|| format!("{rejected} of {} requests were rejected, most of them: {first}", total.sent()))
 }
 
 /// Requests of a slice, and some more: none may go unsampled.

@@ -4,38 +4,31 @@
 //! The client spins on the first core allowed, the exchange and the floors on the last; so it wants two idle cores, and
 //! says when it did not have them. `pitlane load` is for an exchange that runs already, and then without a floor.
 
-mod contest;
+pub mod contest;
 pub mod echo;
+pub mod recording;
 mod venue;
 
-use super::report::write_page;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, play};
 use crate::client::floor::Floor;
 use crate::measure::floor::{LONGER_BYTES, RingLane, TcpLane};
 use crate::measure::jitter::look;
-use crate::measure::latency::time;
 use crate::measure::load::Transport;
-use crate::measure::load::schedule::Lateness;
-use crate::measure::result::files::{self, LOG};
 use crate::measure::result::histograms::HistogramLog;
-use crate::measure::result::machine::{Machine, Ticks};
-use crate::measure::result::{Case, CoreGaps, FORMAT, Run, Setting};
-use crate::os::clock::monotonic_ns;
+use crate::measure::result::{Case, CoreGaps, Run, Setting};
 use crate::os::{affinity, signal};
 use clap::Args;
-use contest::{Contest, FloorOf, Terms};
+use contest::{Contest, FloorOf, Subject, Terms};
 use echo::TcpEcho;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use recording::{LogFile, requests};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 use venue::{Venue, Wanted};
 
-/// Most requests of one case: bounds the memory that a mistyped rate could ask for.
-const REQUESTS_MAX: u64 = 20_000_000;
+/// Seed of a generated flow: the same in every run.
+const SEED: u64 = 1;
 
 /// Which transports are measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -117,30 +110,12 @@ pub fn main(arguments: Arguments) -> Outcome {
         kernel_stamps: arguments.kernel_stamps,
         exchange: Vec::new(),
     };
-    for &rate in &arguments.rates {
-        if requests(rate, &setting) > REQUESTS_MAX {
-            let text = format!("{rate} a second makes {} requests a case", requests(rate, &setting));
-            return Err(Failure::Usage(format!("{text}, at most {REQUESTS_MAX}: fewer or shorter slices")));
-        }
-    }
-    let out = &arguments.out;
-    if out.join(files::RUN).exists() {
-        return Err(Failure::Usage(format!("{} holds a run already; --out names another place", out.display())));
-    }
-    std::fs::create_dir_all(out).map_err(fault("making", out))?;
-    let run = measured(&arguments, setting, knobs)?;
-    files::write(out, &run).map_err(fault("writing the results into", out))?;
-    print(&run);
-    println!("\nresults  {}", out.display());
-    write_page(out, &out.join("report.html"))?;
-    match run.marks.iter().find(|mark| mark.contains("died")) {
-        Some(mark) => Err(Failure::Fault(format!("{mark}; what was measured before is written"))),
-        None => Ok(()),
-    }
-}
-
-fn fault<'a>(doing: &'a str, path: &'a Path) -> impl Fn(io::Error) -> Failure + 'a {
-    move |e| Failure::Fault(format!("{doing} {}: {e}", path.display()))
+    recording::check(&arguments.out, &arguments.rates, &setting)?;
+    let jitter = jitter(&arguments)?;
+    let run = recording::record(&arguments.out, setting, jitter, |run, begin_ns, log| {
+        sweep(&arguments, &knobs, (run, begin_ns), log)
+    })?;
+    recording::finish(&arguments.out, &run)
 }
 
 fn knob(text: &str) -> Result<(String, String), Failure> {
@@ -152,32 +127,15 @@ fn knob(text: &str) -> Result<(String, String), Failure> {
     split().ok_or_else(|| Failure::Usage(format!("--set {text}: wanted SECTION.KEY=VALUE")))
 }
 
-/// Requests of one case.
-fn requests(rate: u64, setting: &Setting) -> u64 {
-    let slice_ns = u128::from(setting.slice_ns + setting.unmeasured_ns);
-    u64::try_from(u128::from(rate) * slice_ns * setting.slices as u128 / 1_000_000_000).unwrap_or(u64::MAX)
-}
-
-fn measured(arguments: &Arguments, setting: Setting, knobs: Vec<(String, String)>) -> Result<Run, Failure> {
-    let root = Path::new("/");
-    let (ticks, machine) = (Ticks::read(root), Machine::read(root));
-    let (started, begin_ns) = (SystemTime::now(), monotonic_ns());
-    let path = arguments.out.join(LOG);
-    let mut file = BufWriter::new(File::create(&path).map_err(fault("writing", &path))?);
-    let mut serializer = V2DeflateSerializer::new();
-    let mut log = HistogramLog::begin(&mut file, &mut serializer, started).map_err(fault("writing", &path))?;
+/// All transports at all rates.
+fn sweep(
+    arguments: &Arguments,
+    knobs: &[(String, String)],
+    (run, begin_ns): (&mut Run, u64),
+    log: &mut HistogramLog<'_, LogFile>,
+) -> Outcome {
     let program = std::env::current_exe().map_err(|e| Failure::Fault(format!("finding this program: {e}")))?;
-    let mut run = Run {
-        format: FORMAT,
-        pitlane: env!("CARGO_PKG_VERSION").to_owned(),
-        command: command(),
-        started_ns: started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
-        machine,
-        setting: setting.clone(),
-        cases: Vec::new(),
-        jitter: jitter(arguments)?,
-        marks: Vec::new(),
-    };
+    let setting = run.setting.clone();
     let terms = Terms { setting: &setting, window: arguments.window, begin_ns };
     'all: for transport in transports(arguments.transport) {
         let mut beside = floor_of(transport, &program, arguments)
@@ -188,12 +146,12 @@ fn measured(arguments: &Arguments, setting: Setting, knobs: Vec<(String, String)
                 engine: arguments.engine.clone(),
                 sessions: setting.sessions,
                 requests: requests(rate, &setting),
-                knobs: knobs.clone(),
+                knobs: knobs.to_vec(),
             };
             let mut venue =
                 Venue::start(&program, &wanted).map_err(|e| Failure::Fault(format!("starting an exchange: {e}")))?;
             run.setting.exchange.clone_from(&venue.announced);
-            let case = case(arguments, &terms, (transport, rate), &mut venue, &mut beside, &mut log)?;
+            let case = case(arguments, &terms, (transport, rate), &mut venue, &mut beside, log)?;
             let died = case.marks.iter().find(|mark| mark.contains("died") || mark.contains("was lost")).cloned();
             run.cases.push(case);
             if let Some(mark) = died {
@@ -202,11 +160,7 @@ fn measured(arguments: &Arguments, setting: Setting, knobs: Vec<(String, String)
             }
         }
     }
-    drop(log);
-    file.flush().map_err(fault("writing", &path))?;
-    run.machine.conclude(root, ticks);
-    run.marks.extend(run.machine.marks());
-    Ok(run)
+    Ok(())
 }
 
 /// What the two cores in use do by themselves.
@@ -231,20 +185,27 @@ fn case<W: Write + Send>(
     beside: &mut FloorOf,
     log: &mut HistogramLog<'_, W>,
 ) -> Result<Case, Failure> {
-    let flow = contest::flow(&arguments.flow, venue, terms.setting.sessions)?;
+    let ticker = venue.config().market.tickers[0].symbol.text();
+    let flow = play::flow(&arguments.flow, &ticker, venue.config(), terms.setting.sessions, SEED)?;
     let system = |e: io::Error| Failure::Fault(format!("measuring {} at {rate} a second: {e}", transport.text()));
     let measure = || {
         pin(arguments.core)?;
-        let contest = Contest::new(terms, rate, transport, venue, flow)?;
+        let sessions =
+            venue.log_in(transport).map_err(|e| Failure::Fault(format!("logging in to the exchange: {e}")))?;
+        let contest = Contest::new(terms, rate, venue, sessions, flow)?;
         signal::halt(venue.id()).map_err(system)?;
-        contest.run(transport, venue, beside, log).map_err(system)
+        contest.run(transport, venue, Some(beside), log).map_err(system)
     };
     thread::scope(|scope| {
         scope.spawn(measure).join().map_err(|_| Failure::Fault("the measuring thread panicked".to_owned()))?
     })
 }
 
-fn pin(core: Option<usize>) -> Result<(), Failure> {
+/// Pins the calling thread to `core`, else to the first that leaves the exchange its own.
+///
+/// # Errors
+/// A core that is not there.
+pub(super) fn pin(core: Option<usize>) -> Result<(), Failure> {
     let first = || affinity::devices_first().ok().and_then(|cores| cores.first().copied());
     let Some(core) = core.or_else(first) else { return Ok(()) };
     affinity::pin(core).map_err(|e| Failure::Fault(format!("pinning to core {core}: {e}")))
@@ -275,56 +236,6 @@ fn floor_of(transport: Transport, program: &Path, arguments: &Arguments) -> io::
             Ok(FloorOf::Tcp(echo, lanes))
         }
     }
-}
-
-/// This process' command line, as a shell would take it.
-fn command() -> String {
-    let name = |text: String| Path::new(&text).file_name().map_or(text.clone(), |n| n.to_string_lossy().into_owned());
-    let words: Vec<String> =
-        std::env::args().enumerate().map(|(at, word)| if at == 0 { name(word) } else { word }).collect();
-    words.join(" ")
-}
-
-/// The table: a row a case, a percentile that the load tool's own lateness may have made marked with `!`.
-fn print(run: &Run) {
-    println!(
-        "{:<14} {:>9} {:>9} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}  ours/floor p50, p99",
-        "transport", "rate", "sent", "p50", "p90", "p99", "p99.9", "p99.99", "max", "floor p50"
-    );
-    for case in &run.cases {
-        let p = case.intended;
-        let marked = |ns: u64, beyond: u64| marked(ns, beyond, &case.lateness);
-        let floor = case.floor.map_or_else(String::new, |floor| time(floor.p50));
-        let ratio = |of| case.ratio(of).map_or_else(String::new, |spread| spread.to_string());
-        println!(
-            "{:<14} {:>9} {:>9} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {floor:>10}  {}, {}",
-            case.transport,
-            case.rate,
-            case.rate_sent,
-            marked(p.p50, 2),
-            marked(p.p90, 10),
-            marked(p.p99, 100),
-            marked(p.p99_9, 1_000),
-            marked(p.p99_99, 10_000),
-            time(p.max),
-            ratio(|p| p.p50),
-            ratio(|p| p.p99),
-        );
-        case.marks.iter().for_each(|mark| println!("    {mark}"));
-        let slowest = case.trace.as_ref().filter(|trace| !trace.slowest.is_empty());
-        slowest.iter().for_each(|trace| println!("    {}", trace.blame()));
-        case.kernel.iter().for_each(|kernel| println!("    {}", kernel.said()));
-    }
-    println!(
-        "! the load tool was late for more than half of what lies beyond: the figure is its core's, not the exchange's"
-    );
-    run.marks.iter().for_each(|mark| println!("{mark}"));
-}
-
-/// A time, with the mark of a percentile that does not hold.
-pub(super) fn marked(ns: u64, beyond: u64, lateness: &Lateness) -> String {
-    let mark = if lateness.holds(beyond) { "" } else { "!" };
-    format!("{}{mark}", time(ns))
 }
 
 #[cfg(test)]

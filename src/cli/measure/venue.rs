@@ -3,11 +3,13 @@
 //! It is the embedded example with as many logins as asked for, its hot agents on the last core, and room in its log
 //! and streams for what one case sends. Every case gets a fresh one, so that none is measured with another's leftovers.
 
+use super::contest::Subject;
 use crate::cli::room::memory_backed;
 use crate::client::orders::{Address, OrderOptions, OrderSession};
 use crate::config::{Config, EXAMPLE};
 use crate::launch::endpoints::Endpoints;
 use crate::measure::load::Transport;
+use crate::os::signal;
 use crate::runtime::spans::{SpanCounts, Spans};
 use crate::runtime::way_file::WayReader;
 use std::io::{self, BufRead, BufReader};
@@ -168,29 +170,6 @@ impl Venue {
         self.process.id()
     }
 
-    /// Its configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Times from stage to stage so far; none where they cannot be read.
-    pub fn stages(&self) -> Vec<SpanCounts> {
-        Spans::read(&self.endpoints.stages).unwrap_or_default()
-    }
-
-    /// The ways it has stamped, one by one, from its start on.
-    ///
-    /// # Errors
-    /// What the system says, or what is wrong with the file.
-    pub fn ways(&self) -> io::Result<WayReader> {
-        WayReader::open(&self.endpoints.ways)
-    }
-
-    /// How it ended, if it has.
-    pub fn ended(&mut self) -> Option<String> {
-        self.process.try_wait().ok().flatten().map(|status| status.to_string())
-    }
-
     /// Logs all of its logins in; nothing is kept to be sent again.
     ///
     /// # Errors
@@ -207,6 +186,32 @@ impl Venue {
             OrderSession::connect(options).map(|session| (session, transport)).map_err(io::Error::other)
         };
         (0..self.config.market.sessions.len()).map(connect).collect()
+    }
+}
+
+impl Subject for Venue {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn stages(&self) -> Vec<SpanCounts> {
+        Spans::read(&self.endpoints.stages).unwrap_or_default()
+    }
+
+    fn ways(&self) -> io::Result<WayReader> {
+        WayReader::open(&self.endpoints.ways)
+    }
+
+    fn ended(&mut self) -> Option<String> {
+        self.process.try_wait().ok().flatten().map(|status| status.to_string())
+    }
+
+    fn resume(&self) -> io::Result<()> {
+        signal::resume(self.id())
+    }
+
+    fn halt(&self) -> io::Result<()> {
+        signal::halt(self.id())
     }
 }
 

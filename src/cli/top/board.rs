@@ -1,38 +1,52 @@
-//! What there is to see of a running exchange between two looks: rates, times, lags, tickers. Cold.
+//! What there is to see of a running exchange between two looks: rates, times, links, the journal, logins, tickers. Cold.
 
+use crate::launch::alarms::alarms;
 use crate::launch::endpoints::Endpoints;
-use crate::measure::latency::time;
+use crate::launch::seen::{self, SessionSeen, TickerSeen};
 use crate::os::clock::monotonic_ns;
 use crate::runtime::counters::Counters;
+use crate::runtime::queues::QueueLengths;
 use crate::runtime::spans::{SpanCounts, Spans};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
+use std::path::Path;
+
+/// Silence after which an exchange is said to be halted or dead: it gives a sign of life fifty times a second.
+const SILENCE_MS: u64 = 2_000;
 
 /// One look.
 pub struct Look {
     at_ns: u64,
+    session: String,
     counters: Vec<(String, u64)>,
     spans: Vec<SpanCounts>,
-    /// The operator's status, where it may be asked.
-    status: Option<Value>,
+    queues: Vec<QueueLengths>,
+    sessions: Vec<SessionSeen>,
+    tickers: Vec<TickerSeen>,
 }
 
 impl Look {
-    /// Looks now. `status` is what the operator's socket says; without it there are no lags and no tickers.
+    /// Looks now.
     ///
     /// # Errors
-    /// A file of counters or of stage times that is gone or not one: the exchange is not there any more.
-    pub fn take(endpoints: &Endpoints, status: Option<Value>) -> io::Result<Look> {
-        let named = |path: &std::path::Path, e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
-        let counters = Counters::read(&endpoints.counters).map_err(|e| named(&endpoints.counters, e))?;
-        let spans = Spans::read(&endpoints.stages).map_err(|e| named(&endpoints.stages, e))?;
-        Ok(Look { at_ns: monotonic_ns(), counters, spans, status })
+    /// A file that is gone or not what it should be, with its name: the exchange is not there any more.
+    pub fn take(endpoints: &Endpoints) -> io::Result<Look> {
+        fn named<T>(path: &Path, read: fn(&Path) -> io::Result<T>) -> io::Result<T> {
+            read(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+        }
+        let counters = named(&endpoints.counters, Counters::read)?;
+        let spans = named(&endpoints.stages, Spans::read)?;
+        let queues = named(&endpoints.queues, QueueLengths::read)?;
+        let at_ns = monotonic_ns();
+        let (sessions, tickers) = (seen::sessions(endpoints, at_ns)?, seen::tickers(endpoints)?);
+        Ok(Look { at_ns, session: endpoints.session.clone(), counters, spans, queues, sessions, tickers })
     }
 }
 
 /// A count: now, and how much more of it a second.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Rate {
     /// Its name.
     pub name: String,
@@ -42,73 +56,268 @@ pub struct Rate {
     pub per_second: u64,
 }
 
-/// Times of a span since the look before.
-pub struct StageTimes {
+/// Times of a span since the look before, in ns.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct StageRow {
     /// From and to.
-    pub name: String,
+    pub step: String,
     /// Stamped messages.
     pub count: u64,
-    /// p50, p99, p99.9 and the longest, in ns.
-    pub ns: [u64; 4],
+    /// The half of them.
+    pub p50: u64,
+    /// All but one in a hundred.
+    pub p99: u64,
+    /// All but one in a thousand.
+    pub p99_9: u64,
+    /// The longest.
+    pub longest: u64,
+}
+
+/// How much turns found waiting in a link since the look before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LinkRow {
+    /// From and to.
+    pub link: String,
+    /// Most it holds.
+    pub capacity: u64,
+    /// Turns that found something.
+    pub turns: u64,
+    /// The half of them found at most so much.
+    pub p50: u64,
+    /// All but one in a hundred.
+    pub p99: u64,
+    /// The most.
+    pub longest: u64,
+}
+
+impl LinkRow {
+    /// Whether a turn found it nearly full. In a burst that is how back-pressure works: links are small on purpose.
+    pub fn was_full(&self) -> bool {
+        self.is_nearly_full(self.longest)
+    }
+
+    /// Whether every other turn did: whoever fills it waits all the time.
+    pub fn is_full(&self) -> bool {
+        self.is_nearly_full(self.p50)
+    }
+
+    fn is_nearly_full(&self, waiting: u64) -> bool {
+        self.turns > 0 && waiting * 10 >= self.capacity * 9
+    }
+}
+
+/// The journal.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct JournalRow {
+    /// Highest record in the log.
+    pub appended: u64,
+    /// Highest committed record.
+    pub committed: u64,
+    /// Highest record whose outputs have left.
+    pub delivered: u64,
+    /// Records a second.
+    pub per_second: u64,
+    /// Records in the log, and how many it holds.
+    pub log_used: u64,
+    /// See `log_used`.
+    pub log_records: u64,
+    /// What only segments have.
+    pub disk: Option<DiskRow>,
+    /// The newest snapshot, if one was taken or found.
+    pub snapshot: Option<SnapshotRow>,
+}
+
+/// The disk beneath.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct DiskRow {
+    /// Highest record synced.
+    pub synced: u64,
+    /// Age of the oldest record that is not, in ms, and the worst so far.
+    pub behind_ms: u64,
+    /// See `behind_ms`.
+    pub behind_ms_max: u64,
+    /// Groups synced a second.
+    pub syncs_per_second: u64,
+    /// Segments there are; the last is being written.
+    pub segments: u64,
+    /// Records it still takes.
+    pub segment_free: u64,
+}
+
+/// A snapshot.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct SnapshotRow {
+    /// Its last record.
+    pub number: u64,
+    /// Time since it was written; none for one of an earlier run.
+    pub age_seconds: Option<u64>,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+/// A login, with its rates.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct SessionRow {
+    /// As it stands.
+    #[serde(flatten)]
+    pub seen: SessionSeen,
+    /// Messages from it, a second.
+    pub in_per_second: u64,
+    /// Messages to it, a second.
+    pub out_per_second: u64,
+}
+
+/// A ticker, with its rates.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct TickerRow {
+    /// As it stands.
+    #[serde(flatten)]
+    pub seen: TickerSeen,
+    /// Trades a second.
+    pub trades_per_second: u64,
 }
 
 /// What two looks show.
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Board {
-    /// Trading session and age.
-    pub title: String,
-    /// Counters by their first word: what they belong to.
-    pub groups: BTreeMap<String, Vec<Rate>>,
+    /// Name of the trading session.
+    pub session: String,
+    /// Age of the process.
+    pub seconds: u64,
+    /// What is wrong, the worst first; see `launch::alarms`.
+    pub alarms: Vec<String>,
+    /// The journal.
+    pub journal: JournalRow,
     /// Stages in the order of the way.
-    pub stages: Vec<StageTimes>,
-    /// Records between two marks: what waits there.
-    pub lags: Vec<(&'static str, u64)>,
-    /// Ticker, state, last price, volume.
-    pub tickers: Vec<[String; 4]>,
+    pub stages: Vec<StageRow>,
+    /// Links in the order of the way.
+    pub links: Vec<LinkRow>,
+    /// Logins in the order of the configuration.
+    pub sessions: Vec<SessionRow>,
+    /// Tickers in the order of the configuration.
+    pub tickers: Vec<TickerRow>,
+    /// All counters.
+    pub counters: Vec<Rate>,
 }
 
 impl Board {
     /// Of two looks, the later one second.
     pub fn between(before: &Look, now: &Look) -> Board {
         let passed = u128::from(now.at_ns.saturating_sub(before.at_ns).max(1));
-        let earlier: BTreeMap<&str, u64> =
-            before.counters.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        let mut groups: BTreeMap<String, Vec<Rate>> = BTreeMap::new();
-        for (name, value) in &now.counters {
-            let more = value.saturating_sub(*earlier.get(name.as_str()).unwrap_or(value));
-            let per_second = (u128::from(more) * 1_000_000_000 / passed) as u64;
-            let (group, rest) = name.split_once('.').unwrap_or(("", name));
-            let rate = Rate { name: rest.to_owned(), value: *value, per_second };
-            groups.entry(group.to_owned()).or_default().push(rate);
-        }
-        let stages = now.spans.iter().zip(&before.spans).map(|(now, before)| {
-            let span = now.since(before);
-            let ns = [5_000, 9_900, 9_990, 10_000].map(|part| span.at(part));
-            StageTimes { name: span.name.clone(), count: span.count(), ns }
+        // A count that fell begins anew: the exchange was started again between the looks.
+        let per_second = |now: u64, before: u64| {
+            (u128::from(now.checked_sub(before).unwrap_or(now)) * 1_000_000_000 / passed) as u64
+        };
+        let earlier: BTreeMap<&str, u64> = before.counters.iter().map(|(name, value)| (&**name, *value)).collect();
+        let rate = |(name, value): &(String, u64)| {
+            let before = *earlier.get(&**name).unwrap_or(value);
+            Rate { name: name.clone(), value: *value, per_second: per_second(*value, before) }
+        };
+        let counters: Vec<Rate> = now.counters.iter().map(rate).collect();
+        let stages = now.spans.iter().zip(&before.spans).map(|(now, before)| stage(&now.since(before)));
+        let links = now.queues.iter().zip(&before.queues).map(|(now, before)| link(&now.since(before)));
+        let sessions = now.sessions.iter().zip(&before.sessions).map(|(now, before)| SessionRow {
+            seen: now.clone(),
+            in_per_second: per_second(now.messages_in, before.messages_in),
+            out_per_second: per_second(now.messages_out, before.messages_out),
         });
-        let status = now.status.as_ref();
-        let number = |key: &str| status.and_then(|status| status[key].as_u64());
-        let lag = |name, ahead: &str, behind: &str| Some((name, number(ahead)?.saturating_sub(number(behind)?)));
-        let lags = [
-            lag("journal: appended, not committed", "appended", "committed"),
-            lag("disk: appended, not synced", "appended", "synced"),
-            lag("egress: committed, not delivered", "committed", "delivered"),
-        ];
-        let seconds = number("seconds").unwrap_or(0);
-        let session = status.and_then(|status| status["session"].as_str()).unwrap_or("");
-        Board {
-            title: format!("{session} up {} h {:02} min {:02} s", seconds / 3_600, seconds / 60 % 60, seconds % 60),
-            groups,
+        let tickers = now.tickers.iter().zip(&before.tickers).map(|(now, before)| TickerRow {
+            seen: now.clone(),
+            trades_per_second: per_second(now.trades, before.trades),
+        });
+        let mut board = Board {
+            session: now.session.clone(),
+            seconds: value(&counters, "process.seconds"),
+            alarms: Vec::new(),
+            journal: journal(&counters),
             stages: stages.collect(),
-            lags: lags.into_iter().flatten().collect(),
-            tickers: status.map(tickers).unwrap_or_default(),
+            links: links.collect(),
+            sessions: sessions.collect(),
+            tickers: tickers.collect(),
+            counters,
+        };
+        board.alarms = board.alarms(now.at_ns);
+        board
+    }
+
+    /// More of a counter a second; of one that is not there, none.
+    pub fn rate(&self, name: &str) -> u64 {
+        self.counters.iter().find(|rate| rate.name == name).map_or(0, |rate| rate.per_second)
+    }
+
+    /// What moves, in a few words each.
+    pub fn pace(&self) -> Vec<String> {
+        let connected = self.sessions.iter().filter(|row| !row.seen.transport.is_empty()).count();
+        let trades = self.tickers.iter().map(|row| row.trades_per_second).sum();
+        let rate = |name: &str, what: &str| format!("{what} {}/s", grouped(self.rate(name)));
+        vec![
+            rate("gateway.messages_in", "in"),
+            rate("gateway.messages_out", "out"),
+            format!("trades {}/s", grouped(trades)),
+            rate("sequencer.refused", "refused"),
+            format!("logins {connected} of {}", self.sessions.len()),
+        ]
+    }
+
+    fn alarms(&self, now_ns: u64) -> Vec<String> {
+        let mut all = Vec::new();
+        let silent_ms = now_ns.saturating_sub(value(&self.counters, "process.alive_ns")) / 1_000_000;
+        if silent_ms > SILENCE_MS {
+            all.push(format!("no sign of life for {} s: the process is halted or dead", silent_ms / 1_000));
         }
+        let counters: Map<String, Value> = self.counters.iter().map(|r| (r.name.clone(), r.value.into())).collect();
+        all.extend(alarms(&counters));
+        let full = self.links.iter().filter(|link| link.is_full());
+        all.extend(full.map(|link| {
+            let LinkRow { link, capacity, .. } = link;
+            format!("the link {link} is full: every other turn found all of {} waiting", grouped(*capacity))
+        }));
+        all
     }
 }
 
-fn tickers(status: &Value) -> Vec<[String; 4]> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let all = status["tickers"].as_array().into_iter().flatten();
-    all.map(|ticker| ["ticker", "state", "last", "volume"].map(|key| text(&ticker[key]))).collect()
+fn value(counters: &[Rate], name: &str) -> u64 {
+    counters.iter().find(|rate| rate.name == name).map_or(0, |rate| rate.value)
+}
+
+fn stage(span: &SpanCounts) -> StageRow {
+    let [p50, p99, p99_9, longest] = [5_000, 9_900, 9_990, 10_000].map(|part| span.at(part));
+    StageRow { step: span.name.clone(), count: span.count(), p50, p99, p99_9, longest }
+}
+
+fn link(queue: &QueueLengths) -> LinkRow {
+    let [p50, p99, longest] = [5_000, 9_900, 10_000].map(|part| queue.at(part));
+    LinkRow { link: queue.name.clone(), capacity: queue.capacity, turns: queue.count(), p50, p99, longest }
+}
+
+fn journal(counters: &[Rate]) -> JournalRow {
+    let found = |name: &str| counters.iter().find(|rate| rate.name == name);
+    let value = |name: &str| value(counters, name);
+    // Only an exchange with segments, and one with snapshots, has these counters.
+    let disk = found("persister.segments").map(|segments| DiskRow {
+        synced: value("journal.synced"),
+        behind_ms: value("disk.behind_ms"),
+        behind_ms_max: value("disk.behind_ms_max"),
+        syncs_per_second: found("persister.groups").map_or(0, |rate| rate.per_second),
+        segments: segments.value,
+        segment_free: value("persister.segment_free"),
+    });
+    let age = |taken_ns: u64| value("process.alive_ns").saturating_sub(taken_ns) / 1_000_000_000;
+    let snapshot = found("shadow.snapshot_number").filter(|rate| rate.value > 0).map(|number| SnapshotRow {
+        number: number.value,
+        age_seconds: Some(value("shadow.snapshot_ns")).filter(|&taken_ns| taken_ns > 0).map(age),
+        took_ms: value("shadow.snapshot_ms"),
+    });
+    JournalRow {
+        appended: value("journal.appended"),
+        committed: value("journal.committed"),
+        delivered: value("journal.delivered"),
+        per_second: found("journal.appended").map_or(0, |rate| rate.per_second),
+        log_used: value("journal.log_used"),
+        log_records: value("journal.log_records"),
+        disk,
+        snapshot,
+    }
 }
 
 /// A count as people read it: 1,234,567.
@@ -124,81 +333,156 @@ pub fn grouped(value: u64) -> String {
     text
 }
 
-impl fmt::Display for Board {
-    /// Plain lines: for pipes, files and terminals without a screen.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.title)?;
-        for (group, rates) in &self.groups {
-            let moved: Vec<&Rate> = rates.iter().filter(|rate| rate.value > 0).collect();
-            for rate in moved {
-                let name = format!("{group}.{}", rate.name);
-                writeln!(f, "  {name:<34} {:>15}  {:>12}/s", grouped(rate.value), grouped(rate.per_second))?;
-            }
-        }
-        for stage in &self.stages {
-            let [p50, p99, p99_9, max] = stage.ns.map(time);
-            let name = &stage.name;
-            writeln!(f, "  {name:<34} p50 {p50:>8}  p99 {p99:>8}  p99.9 {p99_9:>8}  max {max:>8}  n {}", stage.count)?;
-        }
-        for (name, records) in &self.lags {
-            writeln!(f, "  {name:<34} {:>15} records", grouped(*records))?;
-        }
-        for [ticker, state, last, volume] in &self.tickers {
-            writeln!(f, "  {ticker:<8} {state:<14} last {last:>12}  volume {volume:>12}")?;
-        }
-        Ok(())
+/// Bytes as people read them, never wider than nine letters.
+pub fn bytes(value: u64) -> String {
+    match value {
+        0..1_024 => format!("{value} B"),
+        0x400..0x10_0000 => format!("{:.1} KiB", value as f64 / 1_024.0),
+        0x10_0000..0x4000_0000 => format!("{:.1} MiB", value as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", value as f64 / 1_073_741_824.0),
+    }
+}
+
+/// A stretch of time as people read it.
+pub fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3_600, seconds / 60 % 60),
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::runtime::queues::Queues;
 
-    fn look(at_ns: u64, messages: u64, spans: &Spans, status: Option<Value>) -> Look {
-        let counters = vec![("gateway.messages_in".to_owned(), messages), ("gateway.link_full".to_owned(), 0)];
-        Look { at_ns, counters, spans: spans.counts(), status }
+    fn counters(messages: u64, alive_ns: u64, more: &[(&str, u64)]) -> Vec<(String, u64)> {
+        let fixed = [
+            ("gateway.messages_in", messages),
+            ("gateway.link_full", 0),
+            ("process.seconds", 3_725),
+            ("process.alive_ns", alive_ns),
+            ("journal.appended", 120),
+            ("journal.committed", 110),
+            ("journal.delivered", 100),
+            ("journal.log_used", 20),
+            ("journal.log_records", 1_000),
+        ];
+        fixed.iter().chain(more).map(|(name, value)| ((*name).to_owned(), *value)).collect()
+    }
+
+    fn look(at_ns: u64, counters: Vec<(String, u64)>, spans: &Spans, queues: &[QueueLengths]) -> Look {
+        let session = |user: &str, messages_in| SessionSeen {
+            user: user.into(),
+            account: "maker-one".into(),
+            transport: "tcp".into(),
+            messages_in,
+            ..SessionSeen::default()
+        };
+        let ticker = TickerSeen { ticker: "AAPL".into(), trades: at_ns / 10_000_000, ..TickerSeen::default() };
+        Look {
+            at_ns,
+            session: "PITLANE001".into(),
+            counters,
+            spans: spans.counts(),
+            queues: queues.to_vec(),
+            sessions: vec![session("USER01", at_ns / 1_000_000), session("USER02", 7)],
+            tickers: vec![ticker],
+        }
+    }
+
+    /// Two looks half a second apart at an exchange that has just been busy; `more` counters of the second.
+    pub fn looks(silent_ns: u64, more: &[(&str, u64)]) -> (Look, Look) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queues");
+        let mut queues = Queues::create(&path, vec!["gateway to sequencer".into()]).unwrap();
+        let queue = queues.take("gateway to sequencer", 64);
+        let spans = Spans::anonymous(&["read to written"]).unwrap();
+        queue.note(64);
+        let before = look(0, counters(1_000, 0, &[]), &spans, &QueueLengths::read(&path).unwrap());
+        (0..100).for_each(|_| spans.record(0, 850));
+        [1, 1, 1, 9].into_iter().for_each(|length| queue.note(length));
+        let now_ns = 500_000_000;
+        let told = counters(2_234_567, now_ns - silent_ns.min(now_ns), more);
+        let now = look(now_ns, told, &spans, &QueueLengths::read(&path).unwrap());
+        (before, now)
     }
 
     #[test]
-    fn two_looks_show_rates_times_lags_and_tickers() {
-        let spans = Spans::anonymous(&["read to written"]).unwrap();
-        let before = look(0, 1_000, &spans, None);
-        (0..100).for_each(|_| spans.record(0, 850));
-        let status = json!({
-            "session": "PITLANE001", "seconds": 3_725, "appended": 120, "committed": 110, "synced": null, "delivered": 100,
-            "tickers": [{"ticker": "AAPL", "state": "trading", "last": "585.50", "volume": 7_000}],
-        });
-        let now = look(500_000_000, 2_234_567, &spans, Some(status));
+    fn two_looks_show_rates_times_links_logins_and_tickers() {
+        let (before, now) = looks(0, &[]);
         let board = Board::between(&before, &now);
-        let rate = &board.groups["gateway"][0];
-        assert_eq!((rate.name.as_str(), rate.value, rate.per_second), ("messages_in", 2_234_567, 4_467_134));
-        assert_eq!((board.stages[0].count, board.stages[0].ns[0].abs_diff(850) <= 14), (100, true));
-        assert_eq!(board.lags, [("journal: appended, not committed", 10), ("egress: committed, not delivered", 10)]);
-        assert_eq!(board.tickers, [["AAPL", "trading", "585.50", "7000"]]);
-        let text = board.to_string();
-        assert!(text.starts_with("PITLANE001 up 1 h 02 min 05 s\n"), "{text}");
-        assert!(text.contains("2,234,567") && text.contains("4,467,134/s") && !text.contains("link_full"), "{text}");
+        assert_eq!((board.session.as_str(), board.seconds, board.alarms.len()), ("PITLANE001", 3_725, 0));
+        assert_eq!(board.rate("gateway.messages_in"), 4_467_134);
+        let pace = ["in 4,467,134/s", "out 0/s", "trades 100/s", "refused 0/s", "logins 2 of 2"];
+        assert_eq!(board.pace(), pace);
+        assert_eq!((board.stages[0].count, board.stages[0].p50.abs_diff(850) <= 14), (100, true));
+        let link = &board.links[0];
+        assert_eq!(
+            (link.turns, link.p50, link.longest, link.is_full()),
+            (4, 1, 15, false),
+            "of this half second alone"
+        );
+        let sessions: Vec<_> = board.sessions.iter().map(|row| (&*row.seen.user, row.in_per_second)).collect();
+        assert_eq!(sessions, [("USER01", 1_000), ("USER02", 0)]);
+        assert_eq!(board.tickers[0].trades_per_second, 100);
+        assert_eq!((board.journal.appended, board.journal.log_records), (120, 1_000));
+        assert_eq!((&board.journal.disk, &board.journal.snapshot), (&None, &None), "no segments");
+    }
+
+    #[test]
+    fn segments_and_snapshots_are_told_where_there_are_some() {
+        let more = [
+            ("persister.segments", 3),
+            ("persister.segment_free", 77),
+            ("persister.groups", 5),
+            ("journal.synced", 118),
+            ("disk.behind_ms", 4),
+            ("disk.behind_ms_max", 9),
+            ("shadow.snapshot_number", 90),
+            ("shadow.snapshot_ms", 12),
+            ("shadow.snapshot_ns", 0),
+        ];
+        let (before, now) = looks(0, &more);
+        let journal = Board::between(&before, &now).journal;
+        let disk = journal.disk.unwrap();
+        assert_eq!(
+            (disk.synced, disk.behind_ms, disk.behind_ms_max, disk.segments, disk.segment_free),
+            (118, 4, 9, 3, 77)
+        );
+        assert_eq!(journal.snapshot, Some(SnapshotRow { number: 90, age_seconds: None, took_ms: 12 }));
+    }
+
+    #[test]
+    fn trouble_is_told_worst_first_and_a_silent_process_before_all() {
+        let (before, mut now) = looks(0, &[("sequencer.intake", 1), ("disk.slow", 1)]);
+        assert_eq!(Board::between(&before, &now).alarms.len(), 2);
+        now.at_ns += 3_000_000_000;
+        let said = Board::between(&before, &now).alarms;
+        assert!(said[0].starts_with("no sign of life for 3 s") && said[1].contains("short of room"), "{said:?}");
+        let full = QueueLengths::clone(&before.queues[0]);
+        let nothing = full.since(&full);
+        let (before, mut now) = looks(0, &[]);
+        (now.queues[0], now.at_ns) = (full, 500_000_000);
+        let said = Board::between(&Look { queues: vec![nothing], ..before }, &now).alarms;
+        assert_eq!(said, ["the link gateway to sequencer is full: every other turn found all of 64 waiting"]);
     }
 
     #[test]
     fn an_exchange_that_is_gone_is_said_with_its_file() {
         let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
-        let endpoints = Endpoints {
-            orders: "127.0.0.1:1".parse().unwrap(),
-            shared: None,
-            operator: at("operator.sock"),
-            feed: "239.1.1.1:1".parse().unwrap(),
-            feed_interface: [127, 0, 0, 1].into(),
-            rerequest: "127.0.0.1:2".parse().unwrap(),
-            depth: at("depth"),
-            counters: at("counters"),
-            stages: at("stages"),
-            ways: at("ways"),
-            session: "PITLANE001".into(),
-        };
-        let said = Look::take(&endpoints, None).err().unwrap().to_string();
+        let said = Look::take(&Endpoints::of_files(directory.path())).err().unwrap().to_string();
         assert!(said.contains("counters") && said.contains("No such file"), "{said}");
+    }
+
+    #[test]
+    fn figures_are_written_as_people_read_them() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 1_023, 1_024, 1_048_576, 3 << 30].map(bytes),
+            ["0 B", "1023 B", "1.0 KiB", "1.0 MiB", "3.0 GiB"]
+        );
+        assert_eq!([0, 59, 61, 3_725].map(age), ["0 s", "59 s", "1 min 01 s", "1 h 02 min"]);
     }
 }

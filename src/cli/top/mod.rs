@@ -1,29 +1,38 @@
-//! `pitlane top`: a running exchange at a glance, from the files it maps and its operator's socket.
+//! `pitlane top`: a running exchange at a glance, from the files it maps.
 //!
-//! Reading costs the hot threads nothing: they write their counters in any case. On a terminal it is a screen where the
-//! program was built with the feature `dashboard`; into a pipe, with `--plain`, or without the feature it is lines.
+//! Looking costs the hot threads nothing: they write their figures in any case, and nobody asks them. On a terminal it is
+//! a screen where the program was built with the feature `dashboard`; into a pipe, with `--plain`, or without the feature
+//! it is lines, and with `--json` an object for each look. Without `--config` and `--directory` it finds the exchange that
+//! runs: the example's, else a demonstration's.
 
 mod board;
+mod lines;
 #[cfg(feature = "dashboard")]
 mod screen;
 
-use super::{ConfigArgument, Failure, Outcome, endpoints};
-use crate::client::operator;
+use super::running::find;
+use super::{ConfigArgument, Failure, Outcome};
 use crate::launch::endpoints::Endpoints;
-use board::{Board, Look};
+use board::Look;
 use clap::Args;
-use serde_json::{Value, json};
-use std::io::{self, Write};
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long the operator's answer may take before a look goes without it.
-const STATUS_MAX: Duration = Duration::from_millis(500);
+/// Pause between two looks for an exchange that is waited for.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// Arguments of `top`.
 #[derive(Args, Debug)]
 pub struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
+    /// Directory of the exchange, in place of the configuration's.
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Wait for an exchange where none runs yet; its end is then no fault.
+    #[arg(long)]
+    wait: bool,
     /// Milliseconds between two looks.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=3_600_000))]
     every_ms: u64,
@@ -33,6 +42,17 @@ pub struct Arguments {
     /// Lines, also on a terminal.
     #[arg(long)]
     plain: bool,
+    /// A line of JSON for each look, one look unless --looks says more: times in ns, rates a second.
+    #[arg(long, conflicts_with = "plain")]
+    json: bool,
+}
+
+/// Why it ended.
+enum End {
+    /// As often as it was told to, or whoever looked has seen enough.
+    Seen,
+    /// The exchange has stopped.
+    Stopped,
 }
 
 /// Watches.
@@ -40,40 +60,55 @@ pub struct Arguments {
 /// # Errors
 /// No running exchange, or one that ends while it is watched.
 pub fn main(arguments: Arguments) -> Outcome {
-    let endpoints = endpoints(&arguments.config)?;
-    #[cfg(feature = "dashboard")]
-    if !arguments.plain && io::IsTerminal::is_terminal(&io::stdout()) {
-        return screen::show(&arguments, &endpoints);
-    }
-    lines(&arguments, &endpoints)
-}
-
-/// The operator's status; `None` where it does not answer, or not to this user.
-fn status(endpoints: &Endpoints) -> Option<Value> {
-    let answer = operator::ask(&endpoints.operator, &json!({"do": "status"}), STATUS_MAX).ok()?;
-    Some(answer.get("status").cloned().unwrap_or(answer))
-}
-
-fn look(endpoints: &Endpoints) -> Result<Look, Failure> {
-    Look::take(endpoints, status(endpoints)).map_err(|e| Failure::Fault(format!("the exchange is gone: {e}")))
-}
-
-fn lines(arguments: &Arguments, endpoints: &Endpoints) -> Outcome {
-    let mut before = look(endpoints)?;
-    let mut shown = 0;
-    while arguments.looks.is_none_or(|looks| shown < looks) {
-        std::thread::sleep(Duration::from_millis(arguments.every_ms));
-        // Its files outlive an exchange; that it runs is what it says of itself where it is reached.
-        if !endpoints.operator.exists() {
-            return Err(Failure::Fault("the exchange has ended".to_owned()));
+    let (_, endpoints) = found(&arguments)?;
+    let end = if is_screen(&arguments) { show(&arguments, &endpoints)? } else { lines::show(&arguments, &endpoints)? };
+    match end {
+        End::Seen => Ok(()),
+        End::Stopped if arguments.wait => {
+            println!("the exchange has ended");
+            Ok(())
         }
-        let now = look(endpoints)?;
-        if writeln!(io::stdout(), "{}", Board::between(&before, &now)).is_err() {
-            // Whoever read has seen enough.
-            return Ok(());
-        }
-        before = now;
-        shown += 1;
+        End::Stopped => Err(Failure::Fault("the exchange has ended".to_owned())),
     }
-    Ok(())
+}
+
+/// The exchange meant; with `--wait` as soon as it is there.
+fn found(arguments: &Arguments) -> Result<(PathBuf, Endpoints), Failure> {
+    let mut is_told = false;
+    loop {
+        match find(arguments.directory.as_deref(), &arguments.config) {
+            Err(Failure::Fault(why)) if arguments.wait => {
+                if !std::mem::replace(&mut is_told, true) {
+                    eprintln!("{why}\nwaiting for one");
+                }
+                std::thread::sleep(WAIT);
+            }
+            other => return other,
+        }
+    }
+}
+
+fn is_screen(arguments: &Arguments) -> bool {
+    let is_wanted = !arguments.plain && !arguments.json;
+    cfg!(feature = "dashboard") && is_wanted && io::IsTerminal::is_terminal(&io::stdout())
+}
+
+#[cfg(feature = "dashboard")]
+fn show(arguments: &Arguments, endpoints: &Endpoints) -> Result<End, Failure> {
+    screen::show(arguments, endpoints)
+}
+
+#[cfg(not(feature = "dashboard"))]
+fn show(arguments: &Arguments, endpoints: &Endpoints) -> Result<End, Failure> {
+    lines::show(arguments, endpoints)
+}
+
+/// A look; `None` once the exchange has stopped in order.
+fn look(endpoints: &Endpoints) -> Result<Option<Look>, Failure> {
+    let looked = Look::take(endpoints);
+    // Its files outlive it; that it runs is what its operator's socket says.
+    if !endpoints.operator.exists() {
+        return Ok(None);
+    }
+    looked.map(Some).map_err(|e| Failure::Fault(format!("looking at the exchange: {e}")))
 }

@@ -68,6 +68,7 @@ impl Oms {
         let place = self.orders.take(self.matcher_of(record), verdict.slot, order);
         self.lookup.insert(key_of(record), place);
         self.risk.open_order(owner.account);
+        self.tally.opened(command.session, owner.ticker);
         self.risk.reserve(owner, Reservation::NONE, order.reserved);
     }
 

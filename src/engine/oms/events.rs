@@ -116,6 +116,7 @@ impl Oms {
         self.orders.release(matcher, place);
         self.lookup.remove(Key::new(order.session, order.counter, order.user_ref));
         self.risk.close_order(order.account);
+        self.tally.closed(order.session, order.ticker);
         self.risk.reserve(order.owner(), order.reserved, Reservation::NONE);
     }
 

@@ -26,6 +26,7 @@ mod lookup;
 mod marks;
 mod orders;
 mod snapshot;
+mod tally;
 mod view;
 
 pub use crate::engine::risk::{AccountView, Breach, Position, Reservation};
@@ -37,6 +38,7 @@ use crate::types::{AccountId, Firm, Market};
 use lookup::Lookup;
 use marks::Marks;
 use orders::Orders;
+use tally::Tally;
 
 /// What the OMS keeps of a login.
 #[derive(Clone, Copy)]
@@ -54,6 +56,7 @@ pub struct Oms {
     lookup: Lookup,
     marks: Marks,
     sessions: Box<[Session]>,
+    tally: Tally,
 }
 
 impl Oms {
@@ -73,6 +76,7 @@ impl Oms {
             lookup: Lookup::new(orders.len()),
             marks: Marks::new(market.sessions.len()),
             sessions: market.sessions.iter().map(session).collect(),
+            tally: Tally::new(market.sessions.len(), market.tickers.len()),
             orders,
         }
     }

@@ -93,6 +93,7 @@ impl Oms {
         self.orders.take(matcher, slot, order);
         self.orders.at_mut(place).life = order.life;
         self.lookup.insert(key, place);
+        self.tally.opened(order.session, order.ticker);
         Ok(())
     }
 

@@ -80,6 +80,16 @@ impl Oms {
         Some(view(self.orders.slot(place), self.orders.at(place)))
     }
 
+    /// Open orders of a login, as far as events are in. O(1).
+    pub fn open_orders_of(&self, session: SessionId) -> u32 {
+        self.tally.of_session(session)
+    }
+
+    /// Open orders in a ticker, as far as events are in. O(1).
+    pub fn open_orders_in(&self, ticker: TickerId) -> u32 {
+        self.tally.in_ticker(ticker)
+    }
+
     /// All open orders, by shard and slot.
     pub fn orders(&self) -> impl Iterator<Item = OrderView> {
         self.orders.iter().map(|(place, order)| view(self.orders.slot(place), order))
@@ -100,9 +110,11 @@ impl Oms {
     }
 
     /// Whether nothing was made from nothing: positions of each ticker sum to zero over all accounts, cash left only
-    /// as fees, and what is reserved is the sum over the open orders. Walks all.
+    /// as fees, what is reserved is the sum over the open orders, and these are as many as were counted. Walks all.
     pub fn is_balanced(&self) -> bool {
-        self.risk.is_balanced() && (0..self.accounts()).all(|account| self.reservations_add_up(AccountId(account)))
+        self.tally.holds(self.orders.iter().map(|(_, order)| (order.session, order.ticker)))
+            && self.risk.is_balanced()
+            && (0..self.accounts()).all(|account| self.reservations_add_up(AccountId(account)))
     }
 
     /// Digest of the whole state. Two runs agree when they applied the same records and took in all their events; in

@@ -17,12 +17,12 @@
 
 mod memory;
 
-use crate::gateway::core::{Core, Submission, Transport};
+use crate::gateway::core::{Backlog, Core, Submission, Transport};
 use crate::gateway::login::{Holder, LoginAnswer};
 use crate::gateway::session::{CloseCause, Due, LoginOutcome, Session, SessionTimes, Step};
 use crate::os::unix::{self, Watch};
 use crate::runtime::counters::{Counter, Counters};
-use crate::runtime::shared_ring::{self, MESSAGE_MAX, Refused, RingReader, RingWriter};
+use crate::runtime::shared_ring::{self, MESSAGE_MAX, Refused, RingReader, RingWriter, SLOT_PAYLOAD};
 use crate::types::SessionId;
 use crate::wire::ouch;
 use crate::wire::soup::{ClientPacket, LoginAccepted, LoginRequest};
@@ -515,6 +515,13 @@ impl Transport for Shared {
                 Due::Nothing | Due::Heartbeat => {}
             }
         }
+    }
+
+    fn backlog(&self, core: &Core, connection: u32) -> Backlog {
+        let connection = &self.connections[connection as usize];
+        let (Some(rings), Some(session)) = (&connection.rings, connection.held) else { return Backlog::default() };
+        let unsent = core.streams.end(session).saturating_sub(connection.sent);
+        Backlog { unsent: unsent as u64, unread: (rings.writer.unread() * SLOT_PAYLOAD) as u64 }
     }
 
     fn connections(&self) -> usize {

@@ -8,7 +8,7 @@ use super::orders::{Order, Orders};
 use super::report::{Measured, SessionCounts};
 use super::schedule::Sample;
 use super::waiting::{Asked, Request, Waiting};
-use crate::client::orders::{Incoming, NewOrder, OrderSession, Refusal, Replacement};
+use crate::client::orders::{Fault, Incoming, NewOrder, OrderSession, Refusal, Replacement};
 use crate::measure::flow::FlowAction;
 use crate::os::clock::monotonic_ns;
 use crate::runtime::way_file::Who;
@@ -184,10 +184,10 @@ impl Seat {
                     (self.heard_ns, self.answered_ns) = (now, now);
                     self.on_message(&message, now, orders, measured);
                 }
-                Ok(Some(Incoming::EndOfSession)) => self.is_over = true,
-                Err(fault) => {
+                // In the midst of a run an end in order is as much a loss as one without.
+                ended @ (Ok(Some(Incoming::EndOfSession)) | Err(_)) => {
                     self.is_over = true;
-                    self.counts.fault = Some(fault);
+                    self.counts.fault = Some(ended.err().unwrap_or(Fault::Closed));
                 }
             }
         }

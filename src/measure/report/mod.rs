@@ -25,11 +25,12 @@ type Picked = (&'static str, fn(&Percentiles) -> u64);
 pub fn html(run: &Run, series: &SeriesOf) -> String {
     let setting = &run.setting;
     let below = format!(
-        "{} · Pitlane {} · {} of {} ms each, floor beside it · flow {}",
+        "{} · Pitlane {} · {} of {} ms each, {} · flow {}",
         date(run.started_ns),
         run.pitlane,
         plural(setting.slices, "slice"),
         setting.slice_ns / 1_000_000,
+        if has_floor(run) { "floor beside it" } else { "without a floor" },
         setting.flow
     );
     let mut page = Page::new("Latency of an order, wire to wire", &below);
@@ -44,6 +45,11 @@ pub fn html(run: &Run, series: &SeriesOf) -> String {
     jitter(&mut page, &run.jitter);
     terms(&mut page, run);
     page.finish()
+}
+
+/// Whether the machine's floor was measured beside it.
+fn has_floor(run: &Run) -> bool {
+    run.cases.iter().any(|case| case.floor.is_some())
 }
 
 fn plural(count: usize, word: &str) -> String {
@@ -257,10 +263,11 @@ fn terms(page: &mut Page, run: &Run) {
     page.facts(&run.machine.lines());
     page.section("Settings", "How it was measured, and the exact command.");
     let setting = &run.setting;
+    let of_floor = if has_floor(run) { ", and as many of the floor" } else { "" };
     let mut facts = vec![
         ("flow", setting.flow.clone()),
         ("sessions", setting.sessions.to_string()),
-        ("slices", format!("{} of {} for each case, and as many of the floor", setting.slices, time(setting.slice_ns))),
+        ("slices", format!("{} of {} for each case{of_floor}", setting.slices, time(setting.slice_ns))),
         ("warm-up of a slice", time(setting.unmeasured_ns)),
         ("requests at once", setting.burst.to_string()),
         ("stamps of the kernel", if setting.kernel_stamps { "one request in 17" } else { "none" }.to_owned()),

@@ -1,16 +1,20 @@
-//! `pitlane load`: plays a flow against a running exchange in an open loop, and tells what its clients felt.
+//! `pitlane load`: plays a flow against a running exchange in an open loop, and tells what its clients felt: once at one
+//! rate, or as a sweep over rates ([`sweep`]).
 
-use super::play::{Spread, end_progress, generated, log_in, show_progress, symbols};
-use super::{ConfigArgument, Failure, Outcome, endpoints};
+mod sweep;
+
+use super::play::{Spread, end_progress, flow, generated, log_in, show_progress, symbols};
+use super::running::find;
+use super::{ConfigArgument, Failure, Outcome};
 use crate::measure::flow::generator::Generator;
 use crate::measure::flow::itch::{ItchFlow, ItchOptions};
 use crate::measure::flow::lobster::{Recording, Replay, ReplayOptions};
 use crate::measure::flow::{FlowStep, Pace, Paced};
-use crate::measure::load::{Pacing, Plan, Player, PlayerOptions};
+use crate::measure::load::{LoadReport, Pacing, Plan, Player, PlayerOptions};
 use crate::os::affinity;
 use crate::types::{Market, Symbol, TickerId};
 use clap::Args;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Steps read from an ITCH file at most: some gigabytes of memory.
 const ITCH_STEPS_MAX: usize = 1 << 25;
@@ -20,13 +24,17 @@ const ITCH_STEPS_MAX: usize = 1 << 25;
 pub struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
+    /// Directory of the exchange, in place of the configuration's.
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
     /// Password of all logins of the configuration.
     #[arg(long, default_value = "SECRET")]
     password: String,
-    /// What to play: "generated", a directory with LOBSTER files, or a file of ITCH 5.0 messages.
+    /// What to play: "generated", "ping" (an order and its cancel), a directory with LOBSTER files, or a file of ITCH 5.0
+    /// messages.
     #[arg(long, default_value = "generated")]
     flow: String,
-    /// Ticker that a LOBSTER directory is played on.
+    /// Ticker that a LOBSTER directory or the ping is played on.
     #[arg(long, default_value = "AAPL")]
     ticker: String,
     /// Steps a second, at the flow's own bursts.
@@ -59,15 +67,40 @@ pub struct Arguments {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
+    /// A sweep: requests a second, evenly apart, one case for each transport and rate. Its results go to --out.
+    #[arg(long, value_delimiter = ',', requires = "out", value_parser = clap::value_parser!(u64).range(1..=10_000_000),
+          conflicts_with_all = ["rate", "seconds", "even", "flood", "unmeasured", "json"])]
+    rates: Vec<u64>,
+    /// Where the results of a sweep go, for `pitlane report`; made if it is not there, refused if it holds a run.
+    #[arg(long, value_name = "DIR", requires = "rates")]
+    out: Option<PathBuf>,
+    /// Slices of each case of a sweep; their spread is what two runs are compared by.
+    #[arg(long, default_value_t = 10, requires = "rates", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    slices: u16,
+    /// Milliseconds of a slice that are measured.
+    #[arg(long, default_value_t = 1_000, requires = "rates", value_parser = clap::value_parser!(u64).range(10..=600_000))]
+    slice_ms: u64,
+    /// Milliseconds at the beginning of a slice that are played and not measured.
+    #[arg(long, default_value_t = 200, requires = "rates", value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    unmeasured_ms: u64,
+    /// Requests at once in a sweep, then a pause that keeps the rate.
+    #[arg(long, default_value_t = 1, requires = "rates", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    burst: u64,
+    /// Over TCP, have the client's kernel stamp one request in 17, as `measure` does.
+    #[arg(long, requires = "rates")]
+    kernel_stamps: bool,
 }
 
 /// Plays, reports.
 ///
 /// # Errors
-/// No running exchange, refused logins, or a flow that cannot be read.
+/// No running exchange, refused logins, a flow that cannot be read, or (when the report is printed) a session that was lost.
 pub fn main(arguments: Arguments) -> Outcome {
+    if let Some(out) = &arguments.out {
+        return sweep::main(&arguments, out);
+    }
     let config = arguments.config.load()?;
-    let endpoints = endpoints(&arguments.config)?;
+    let (_, endpoints) = find(arguments.directory.as_deref(), &arguments.config)?;
     if let Some(core) = arguments.core {
         affinity::pin(core).map_err(|e| Failure::Fault(format!("pinning to core {core}: {e}")))?;
     }
@@ -84,7 +117,10 @@ pub fn main(arguments: Arguments) -> Outcome {
     };
     let mut on_second = show_progress;
     let pace = |own: Pace| if arguments.even { Pace::Even { per_second: arguments.rate } } else { own };
-    let report = if arguments.flow == "generated" {
+    let report = if arguments.flow == "ping" {
+        let flow = flow(&arguments.flow, &arguments.ticker, &config, clients, arguments.seed)?;
+        player.play(Paced::new(flow, Pace::Even { per_second: arguments.rate }), plan, Some(&mut on_second))
+    } else if arguments.flow == "generated" {
         let flow = generated(&config, arguments.seed, clients)?;
         let own = Pace::Scaled { mean_gap_ns: Generator::MEAN_GAP_NS, per_second: arguments.rate };
         player.play(Paced::new(flow, pace(own)), plan, Some(&mut on_second))
@@ -99,7 +135,18 @@ pub fn main(arguments: Arguments) -> Outcome {
     } else {
         print!("{report}");
     }
-    Ok(())
+    all_stayed(&report)
+}
+
+/// A run in which the exchange left is no measurement, however good its figures look.
+fn all_stayed(report: &LoadReport) -> Outcome {
+    let lost = report.sessions.iter().enumerate().find_map(|(index, counts)| Some((index, counts.fault?)));
+    match lost {
+        Some((index, fault)) => {
+            Err(Failure::Fault(format!("the exchange died or left: session {index} lost its connection: {fault}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The steps of a recording: a directory with LOBSTER files, played on `ticker`, or a file of ITCH messages.
