@@ -62,7 +62,7 @@ pub use release::Release;
 pub use segment::{SegmentOptions, SegmentWriter};
 pub use segments::Segments;
 pub use walk::RecordView;
-pub use writer::LogWriter;
+pub use writer::{Blank, LogWriter};
 
 use crate::types::{Command, Sequenced};
 use crate::wire::record::{ALIGNMENT, HEADER_BYTES, RECORDS_START, padded_bytes};

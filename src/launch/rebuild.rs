@@ -17,11 +17,12 @@ use crate::egress::fan::Outlet;
 use crate::engine::digest;
 use crate::journal::history::{History, go_on_in};
 use crate::journal::segments::{self, Behind, Lock};
-use crate::journal::{Disk, JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, recover};
+use crate::journal::{Blank, Disk, JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, recover};
 use crate::os::pages;
 use crate::types::{Command, CommandKind, Market, Nanos, Number, Sequenced};
 use crate::wire::record::Link;
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 /// What a journal gave.
 pub struct Rebuilt {
@@ -87,6 +88,7 @@ pub fn rebuild(
     // Less what is brought of the stores meanwhile.
     let resident = |stores: &Stores| pages::resident_bytes().saturating_sub(stores.bytes_there());
     let before = resident(stores);
+    let blank = Making::begin(&options)?;
     let mut notes = Vec::new();
     let (lock, base) = match &config.journal.segments {
         Some(knobs) => {
@@ -123,7 +125,7 @@ pub fn rebuild(
     spent.ends(Phase::Replay);
     let writer = match tail {
         Some(tail) => LogWriter::resume(options, tail)?,
-        None => LogWriter::create_following(options, group(&config.market), boot, end)?,
+        None => blank.finish(options)?.begin(group(&config.market), boot, end)?,
     };
     spent.ends(Phase::Log);
     let found = match replay.behind {
@@ -132,6 +134,37 @@ pub fn rebuild(
     };
     let Replay { twin, last, .. } = replay;
     Ok(Rebuilt { twin, writer, last, found, notes, segments, engine_bytes })
+}
+
+/// A new log's file, made by a thread while segments are read; where there is a log already, nothing.
+struct Making(Option<JoinHandle<Result<Blank, JournalFault>>>);
+
+impl Making {
+    fn begin(options: &LogOptions) -> Result<Making, LaunchFault> {
+        if options.path.exists() {
+            return Ok(Making(None));
+        }
+        let options = options.clone();
+        let thread = std::thread::Builder::new().name("log".into()).spawn(move || Blank::make(options));
+        Ok(Making(Some(thread.map_err(LaunchFault::system("making a thread for", "the log"))?)))
+    }
+
+    /// The file; where there was a log that does not count any more, it is made now.
+    fn finish(mut self, options: LogOptions) -> Result<Blank, JournalFault> {
+        match self.0.take() {
+            Some(thread) => thread.join().expect("making a file does not panic"),
+            None => Blank::make(options),
+        }
+    }
+}
+
+impl Drop for Making {
+    /// A start that failed meanwhile leaves neither thread nor file.
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            drop(thread.join());
+        }
+    }
 }
 
 /// Records on their way into the state.

@@ -122,11 +122,11 @@ pub struct Faults {
     pub major: u64,
 }
 
-/// Memory of this process that is resident, in bytes; 0 where the system does not tell.
+/// Private memory of this process that is resident, in bytes, so without mapped files; 0 where the system does not tell.
 pub fn resident_bytes() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: usize = text.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-    pages * PAGE_BYTES
+    let pages = |place| text.split_whitespace().nth(place).and_then(|word| word.parse().ok()).unwrap_or(0usize);
+    pages(1).saturating_sub(pages(2)) * PAGE_BYTES
 }
 
 /// Pages that `statm` counts in; the smallest of this architecture.
