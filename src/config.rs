@@ -344,7 +344,7 @@ fn read_config(root: &Section<'_, '_>) -> Config {
 fn read_stages(root: &Section<'_, '_>) -> StageKnobs {
     let section = root.section("stages");
     let knobs = StageKnobs {
-        sample: section.integer("sample", 0..=1 << 20, 61) as u32,
+        sample: section.integer("sample", 0..=1 << 20, 251) as u32,
         ways: section.integer("ways", 0..=i64::from(WAYS_MAX), 16_384) as u32,
     };
     section.finish();

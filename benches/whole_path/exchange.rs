@@ -52,7 +52,7 @@ fn configuration(setup: Setup) -> String {
         .replace("engine = \"auto\"", &format!("engine = \"{}\"", setup.engine))
         .replace("log_mebibytes = 512", &format!("log_mebibytes = {}", setup.log_mebibytes))
         .replace("stream_mebibytes = 64", &format!("stream_mebibytes = {}", setup.stream_mebibytes))
-        .replace("sample = 61 ", &format!("sample = {} ", setup.sample));
+        .replace("sample = 251 ", &format!("sample = {} ", setup.sample));
     for login in 0..setup.logins {
         let user = user(login);
         text += &format!("[[login]]\nuser = \"{user}\"\naccount = \"maker-one\"\npassword_hash = \"{hash}\"\n");

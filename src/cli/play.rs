@@ -1,17 +1,22 @@
 //! What `load` and `demo` share: logging in all clients of a configuration and making flows for its tickers.
 
 use super::Failure;
-use super::load::recorded;
 use crate::client::orders::{Address, Keep, OrderOptions, OrderSession};
 use crate::config::Config;
 use crate::launch::endpoints::Endpoints;
 use crate::measure::flow::FlowStep;
 use crate::measure::flow::generator::{Generator, GeneratorOptions, GeneratorTicker};
+use crate::measure::flow::itch::{ItchFlow, ItchOptions};
+use crate::measure::flow::lobster::{Recording, Replay, ReplayOptions};
 use crate::measure::flow::ping::Ping;
 use crate::measure::load::{Progress, Transport};
-use crate::types::{Symbol, TickerId};
+use crate::types::{Market, Symbol, TickerId};
 use std::io::{IsTerminal, Write, stderr};
+use std::path::Path;
 use std::time::Duration;
+
+/// Steps read from an ITCH file at most: some gigabytes of memory.
+const ITCH_STEPS_MAX: usize = 1 << 25;
 
 /// How long the venue may take to let somebody in: a password check under load.
 const LOGIN_MAX: Duration = Duration::from_secs(10);
@@ -142,4 +147,32 @@ pub fn end_progress() {
     if stderr().is_terminal() {
         let _unwatched = writeln!(stderr());
     }
+}
+
+/// The steps of a recording: a directory with LOBSTER files, played on `ticker`, or a file of ITCH messages.
+///
+/// # Errors
+/// What cannot be read, or a ticker that is not listed.
+pub(super) fn recorded(flow: &str, ticker: &str, market: &Market, clients: usize) -> Result<Vec<FlowStep>, Failure> {
+    let path = Path::new(flow);
+    let unreadable = |e: &dyn std::fmt::Display| Failure::Usage(format!("flow {}: {e}", path.display()));
+    let (makers, takers) = (clients.div_ceil(2).max(1) as u16, (clients / 2).max(1) as u16);
+    if path.is_dir() {
+        let symbol = Symbol::from_text(&ticker.to_ascii_uppercase());
+        let listed = symbol.and_then(|s| market.ticker(s));
+        let ticker = listed.ok_or_else(|| Failure::Usage(format!("{ticker} is not listed")))?;
+        let recording = Recording::open(path).map_err(|e| unreadable(&e))?;
+        let Replay { seeds, steps, .. } = Replay::new(&recording, ReplayOptions::new(ticker));
+        return Ok(seeds.into_iter().chain(steps).collect());
+    }
+    let listed = market.tickers.iter().enumerate();
+    let options = ItchOptions {
+        tickers: listed.map(|(index, spec)| (TickerId(index as u16), spec.clone())).collect(),
+        deal_unlisted: true,
+        makers,
+        takers,
+        steps_max: ITCH_STEPS_MAX,
+    };
+    let flow = ItchFlow::open(path, options).map_err(|e| unreadable(&e))?;
+    Ok(flow.steps)
 }

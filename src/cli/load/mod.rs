@@ -3,21 +3,15 @@
 
 mod sweep;
 
-use super::play::{Spread, end_progress, flow, generated, log_in, show_progress, symbols};
+use super::play::{Spread, end_progress, flow, generated, log_in, recorded, show_progress, symbols};
 use super::running::find;
 use super::{ConfigArgument, Failure, Outcome};
 use crate::measure::flow::generator::Generator;
-use crate::measure::flow::itch::{ItchFlow, ItchOptions};
-use crate::measure::flow::lobster::{Recording, Replay, ReplayOptions};
-use crate::measure::flow::{FlowStep, Pace, Paced};
+use crate::measure::flow::{Pace, Paced};
 use crate::measure::load::{LoadReport, Pacing, Plan, Player, PlayerOptions};
 use crate::os::affinity;
-use crate::types::{Market, Symbol, TickerId};
 use clap::Args;
-use std::path::{Path, PathBuf};
-
-/// Steps read from an ITCH file at most: some gigabytes of memory.
-const ITCH_STEPS_MAX: usize = 1 << 25;
+use std::path::PathBuf;
 
 /// Arguments of `load`.
 #[derive(Args, Debug)]
@@ -147,32 +141,4 @@ fn all_stayed(report: &LoadReport) -> Outcome {
         }
         None => Ok(()),
     }
-}
-
-/// The steps of a recording: a directory with LOBSTER files, played on `ticker`, or a file of ITCH messages.
-///
-/// # Errors
-/// What cannot be read, or a ticker that is not listed.
-pub(super) fn recorded(flow: &str, ticker: &str, market: &Market, clients: usize) -> Result<Vec<FlowStep>, Failure> {
-    let path = Path::new(flow);
-    let unreadable = |e: &dyn std::fmt::Display| Failure::Usage(format!("flow {}: {e}", path.display()));
-    let (makers, takers) = (clients.div_ceil(2).max(1) as u16, (clients / 2).max(1) as u16);
-    if path.is_dir() {
-        let symbol = Symbol::from_text(&ticker.to_ascii_uppercase());
-        let listed = symbol.and_then(|s| market.ticker(s));
-        let ticker = listed.ok_or_else(|| Failure::Usage(format!("{ticker} is not listed")))?;
-        let recording = Recording::open(path).map_err(|e| unreadable(&e))?;
-        let Replay { seeds, steps, .. } = Replay::new(&recording, ReplayOptions::new(ticker));
-        return Ok(seeds.into_iter().chain(steps).collect());
-    }
-    let listed = market.tickers.iter().enumerate();
-    let options = ItchOptions {
-        tickers: listed.map(|(index, spec)| (TickerId(index as u16), spec.clone())).collect(),
-        deal_unlisted: true,
-        makers,
-        takers,
-        steps_max: ITCH_STEPS_MAX,
-    };
-    let flow = ItchFlow::open(path, options).map_err(|e| unreadable(&e))?;
-    Ok(flow.steps)
 }
