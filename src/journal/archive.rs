@@ -6,17 +6,13 @@
 //! unpacking costs less than verifying what comes out. The archive is whole under its name before the segment goes. Cold.
 
 use super::disk::{Disk, Sliced, home};
-use super::fault::JournalFault;
-use super::segment::disk_fault;
-use super::segments::{archive_path, first_number, is_archive, list};
-use crate::os::mapped::Mapped;
-use lz4_flex::frame::{BlockMode, FrameDecoder, FrameEncoder, FrameInfo};
+use super::fault::{JournalFault, disk_fault};
+use super::names::{archive_path, is_archive, list};
+use super::stored::first_number;
+use lz4_flex::frame::{BlockMode, FrameEncoder, FrameInfo};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-
-/// Largest content an archive may have: the largest segment that a configuration allows.
-const CONTENT_BYTES_MAX: u64 = 16 << 30;
 
 /// The segments all of whose records stand at or before `number`, and that are no archives yet; never the last one.
 /// # Errors
@@ -77,34 +73,4 @@ fn pack_into(path: &Path, unfinished: &Path, disk: &mut dyn Disk) -> io::Result<
     let mut encoder = FrameEncoder::with_frame_info(info, Sliced::create(unfinished, disk)?);
     io::copy(&mut segment, &mut encoder)?;
     encoder.finish().map_err(io::Error::other)?.finish()
-}
-
-/// Unpacks an archive into memory.
-/// # Errors
-/// What the system says; `InvalidData` for bytes that are no archive, or not the one that was written.
-pub(super) fn read(path: &Path) -> io::Result<Mapped> {
-    let invalid = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => error,
-        _ => io::Error::new(io::ErrorKind::InvalidData, error),
-    };
-    let mut content = Vec::new();
-    let mut unpacked = FrameDecoder::new(io::BufReader::new(File::open(path)?)).take(CONTENT_BYTES_MAX);
-    unpacked.read_to_end(&mut content).map_err(invalid)?;
-    // What stands behind a frame would be another one: an archive has one.
-    if content.is_empty() || !unpacked.into_inner().into_inner().fill_buf_is_empty()? {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not one whole segment"));
-    }
-    let memory = Mapped::anonymous(content.len())?;
-    memory.write(0, &content);
-    Ok(memory)
-}
-
-trait AtEnd {
-    fn fill_buf_is_empty(&mut self) -> io::Result<bool>;
-}
-
-impl<R: io::BufRead> AtEnd for R {
-    fn fill_buf_is_empty(&mut self) -> io::Result<bool> {
-        Ok(self.fill_buf()?.is_empty())
-    }
 }

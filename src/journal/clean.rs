@@ -14,7 +14,7 @@
 
 use super::disk::Disk;
 use super::fault::JournalFault;
-use super::segment::disk_fault;
+use super::fault::disk_fault;
 use crate::wire::record::Link;
 use std::fs::File;
 use std::io;

@@ -206,3 +206,9 @@ impl fmt::Display for LogFull {
 }
 
 impl std::error::Error for LogFull {}
+
+/// A file beside the segments that the disk refused.
+pub(super) fn disk_fault(attempted: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalFault {
+    let path = path.to_path_buf();
+    move |error| JournalFault::Disk { attempted, path, error }
+}

@@ -6,7 +6,9 @@
 //! the log goes on. The end of the last segment is judged only where there is no log, because then nobody is writing. Cold.
 
 use super::fault::JournalFault;
-use super::segments::{self, Segment};
+use super::names::{in_sequence, is_archive};
+use super::segments;
+use super::stored::Segment;
 use super::{LogReader, RecordView};
 use crate::wire::record::Link;
 use crate::wire::segment::SEGMENT_MAGIC;
@@ -38,7 +40,7 @@ impl History {
     /// Any [`JournalFault`].
     pub fn of_file(path: &Path) -> Result<History, JournalFault> {
         let mut history = History::nothing();
-        if segments::is_archive(path) || is_segment(path) {
+        if is_archive(path) || is_segment(path) {
             history.current = Some(Segment::open(path)?);
         } else {
             history.log = Some(LogReader::open(path)?);
@@ -212,7 +214,7 @@ impl History {
         let read_to = self.read_to();
         let directory = self.directory.as_deref().unwrap_or(Path::new("."));
         for (index, (number, _)) in segments.iter().enumerate() {
-            segments::in_sequence(directory, read_to + index as u64 + 1, *number)?;
+            in_sequence(directory, read_to + index as u64 + 1, *number)?;
         }
         self.segments = segments.into();
         Ok(())

@@ -10,8 +10,10 @@
 
 use super::RECORD_BYTES;
 use super::disk::{self, Disk};
-use super::fault::JournalFault;
-use super::segments::{Found, PREPARED, Segments, segment_path};
+use super::fault::{JournalFault, disk_fault};
+use super::names::{PREPARED, segment_path};
+use super::segments::Segments;
+use super::stored::Found;
 use crate::wire::record::{Link, RECORDS_START};
 use crate::wire::segment::{SegmentHeader, SegmentMark};
 use std::fs::File;
@@ -249,11 +251,6 @@ fn write_all(file: &File, path: &Path, pieces: &[(u64, &[u8])], disk: &mut dyn D
     let written = disk.write_synced(file, pieces);
     let all = written.and_then(|written| if written == wanted { Ok(()) } else { Err(short(written)) });
     all.map_err(disk_fault("write and sync", path))
-}
-
-pub(super) fn disk_fault(attempted: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalFault {
-    let path = path.to_path_buf();
-    move |error| JournalFault::Disk { attempted, path, error }
 }
 
 /// A file for segment `number` with its blocks taken; one that does not get them leaves nothing behind.

@@ -9,8 +9,8 @@
 
 use super::disk::{Disk, Sliced};
 use super::fault::JournalFault;
-use super::segment::disk_fault;
-use super::segments::numbered;
+use super::fault::disk_fault;
+use super::names::numbered;
 use crate::types::{Nanos, Number};
 use crate::wire::record::Link;
 use crate::wire::snapshot::{SNAPSHOT_MAGIC, SectionHeader, SnapshotHeader};

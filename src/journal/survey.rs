@@ -6,7 +6,8 @@
 //! found, all records before it have been handed over, and none behind it. Bounded by a few batches that go round. Cold.
 
 use super::fault::JournalFault;
-use super::segments::{Behind, Found, Segment, in_sequence, is_archive, list};
+use super::names::{in_sequence, is_archive, list};
+use super::stored::{Behind, Found, Segment};
 use crate::os::mapped::Mapped;
 use crate::types::Sequenced;
 use std::path::Path;
