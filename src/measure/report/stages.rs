@@ -72,7 +72,8 @@ pub fn kernel(page: &mut Page, run: &Run) {
         "The client's kernel noted of some requests when it gave them to the network device, and when their answers came \
          from there. The first and the last step are the client's own side; between them lies all that is not the \
          client's. Both sides share a host here and the device is the loopback: the exchange's part of the kernel belongs \
-         to the middle step.",
+         to the middle step. An answer that was read together with later ones has no stamp of its own, so the busiest \
+         moments are told less often than quiet ones.",
     );
     for (case, figures) in with {
         let rows: Vec<Vec<String>> = figures.steps.iter().map(row).collect();
