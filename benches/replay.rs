@@ -12,10 +12,11 @@
 mod stream;
 
 use pitlane::config::{Config, SegmentKnobs};
-use pitlane::feed::FeedStream;
 use pitlane::journal::{LogOptions, LogWriter, RECORD_BYTES, SegmentOptions, SegmentWriter, Segments, SystemDisk};
 use pitlane::launch::rebuild::{group, rebuild};
 use pitlane::launch::replayed::Stores;
+use pitlane::launch::spent::Spent;
+use pitlane::os::clock::SteadyClock;
 use pitlane::os::pages;
 use std::hint::black_box;
 use std::path::Path;
@@ -122,10 +123,12 @@ fn read(config: &Config, records: u64) -> f64 {
 
 fn start(config: &Config, records: u64) -> f64 {
     let _ = std::fs::remove_file(config.directory.join("log"));
-    let mut stores = Stores::new(config, FeedStream::new(&config.market, config.feed.store_bytes, None));
+    let mut stores = Stores::new(config, None).expect("memory");
     let began = Instant::now();
-    let rebuilt = rebuild(config, 1, &mut stores).expect("a sound journal");
+    let mut spent = Spent::begin(Box::new(SteadyClock));
+    let rebuilt = rebuild(config, 1, &mut stores, &mut spent).expect("a sound journal");
     let seconds = began.elapsed().as_secs_f64();
     assert_eq!(rebuilt.last.0.0, records);
+    println!("start {spent}");
     seconds
 }

@@ -6,8 +6,13 @@
 //! Beside the first stands the floor: the same bytes written and synced plainly. The journal is made beforehand, on the
 //! disk that the target directory is on: some 2 GB, removed at the end.
 //!
-//! `cargo bench --profile quick --bench snapshot`; `PITLANE_SNAPSHOT_RECORDS` for another length.
+//! Between them: what the hot path notices of a snapshot ([`beside`]).
+//!
+//! `cargo bench --profile quick --bench snapshot`, `-- --only million`, `beside` or `starts`; `PITLANE_SNAPSHOT_RECORDS` for
+//! another length.
 
+#[path = "snapshot/beside.rs"]
+mod beside;
 #[path = "../tests/support/journal.rs"]
 mod journal;
 
@@ -15,9 +20,10 @@ use journal::{Maker, knobs, with_segments};
 use pitlane::config::{Config, Placement};
 use pitlane::launch::Exchange;
 use pitlane::launch::shadow::Shadow;
+use pitlane::os::touched::Touched;
 use pitlane::types::{Command, Money, Price, Quantity, SessionId, SideCode, TickerId, UserRef};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const RESTING: u64 = 1_000_000;
@@ -27,7 +33,7 @@ const BEHIND: u64 = 100_000;
 
 fn config(directory: &Path, orders_max: u32) -> Config {
     let mut config = Config::example();
-    config.directory = directory.join("memory");
+    config.directory = memory_of(directory);
     std::fs::create_dir_all(&config.directory).expect("a directory");
     config.market.orders_max = orders_max;
     for account in &mut config.market.accounts {
@@ -43,6 +49,12 @@ fn config(directory: &Path, orders_max: u32) -> Config {
     config.tick_ms = 0;
     with_segments(&mut config, &directory.join("segments"), 64 << 20);
     config
+}
+
+/// Log and sockets lie in memory, as they should.
+fn memory_of(directory: &Path) -> PathBuf {
+    let name = format!("pitlane-bench-{}-{}", std::process::id(), directory.file_name().unwrap_or_default().display());
+    if Path::new("/dev/shm").is_dir() { Path::new("/dev/shm").join(name) } else { directory.join("memory") }
 }
 
 fn at_a_million(directory: &Path) {
@@ -107,10 +119,13 @@ fn starts(directory: &Path, records: u64) {
         let exchange = Exchange::open(config.clone()).expect("a start");
         let took = began.elapsed();
         let found = exchange.announcement().iter().find(|line| line.starts_with("journal")).cloned();
+        let spent = exchange.announcement().iter().find(|line| line.starts_with("start")).cloned();
         println!("start {what}: {took:.2?}; {}", found.unwrap_or_default());
+        println!("    {}", spent.unwrap_or_default());
         exchange.close().expect("a stop");
         std::fs::remove_file(config.directory.join("log")).expect("its log");
     };
+    memory_floor(config.gateway.stream_bytes * config.market.sessions.len() + config.feed.store_bytes);
     start("without a snapshot");
     let mut shadow = Shadow::open(&config, knobs(&config), &mut Vec::new()).expect("a shadow");
     while shadow.number().0 < records - BEHIND {
@@ -121,9 +136,36 @@ fn starts(directory: &Path, records: u64) {
     (0..3).for_each(|_| start("behind a snapshot"));
 }
 
+/// As in the program: what is measured is its start.
+#[global_allocator]
+static MEMORY: pitlane::os::allocator::HugeAllocator = pitlane::os::allocator::HugeAllocator;
+
+/// The floor of taking memory: plainly, with nothing else. A host that backs its guests' memory only when it is touched, and
+/// takes it back when it is free, shows here: the first time is the host's.
+fn memory_floor(bytes: usize) {
+    for what in ["first", "again"] {
+        let began = Instant::now();
+        let taken = Touched::take(bytes).expect("memory");
+        println!("{} MB of memory taken on one core, {what}: {:.2?}", taken.len() >> 20, began.elapsed());
+    }
+}
+
 fn main() {
+    let only = std::env::args().skip_while(|argument| argument != "--only").nth(1);
+    let wanted = |part: &str| only.as_ref().is_none_or(|only| only == part);
     let records = std::env::var("PITLANE_SNAPSHOT_RECORDS").map_or(RECORDS, |text| text.parse().expect("a number"));
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    at_a_million(&directory.path().join("million"));
-    starts(&directory.path().join("starts"), records);
+    let [million, starting] = ["million", "starts"].map(|name| directory.path().join(name));
+    if wanted("million") || wanted("beside") {
+        at_a_million(&million);
+    }
+    if wanted("beside") {
+        beside::run(&million, 2 * RESTING as u32);
+    }
+    if wanted("starts") {
+        starts(&starting, records);
+    }
+    for directory in [million, starting] {
+        let _there_is_none = std::fs::remove_dir_all(memory_of(&directory));
+    }
 }

@@ -1,6 +1,6 @@
 //! The journal against what happens to it: killed writers, cut files, flipped bytes, strangers, noise.
 
-use pitlane::journal::{JournalFault, LogFull, LogOptions, LogReader, LogWriter, RECORD_BYTES, Tail, TailState};
+use pitlane::journal::{Blank, JournalFault, LogFull, LogOptions, LogReader, LogWriter, RECORD_BYTES, Tail, TailState};
 use pitlane::journal::{recover, verify};
 use pitlane::os::pages;
 use pitlane::types::{
@@ -137,6 +137,29 @@ fn is_used(bytes: &[u8]) -> bool {
 fn all(path: &Path) -> Vec<Sequenced> {
     let mut reader = LogReader::open(path).unwrap();
     std::iter::from_fn(|| reader.next().unwrap()).collect()
+}
+
+#[test]
+fn a_log_made_ahead_is_one_when_it_begins_and_leaves_nothing_when_it_is_given_up() {
+    let site = Site::new(8);
+    let files = || std::fs::read_dir(site.path.parent().unwrap()).unwrap().count();
+    let blank = Blank::make(site.options()).unwrap();
+    assert!(!site.path.exists() && files() == 1, "it has no name yet");
+    assert!(matches!(Blank::make(site.options()), Err(JournalFault::Busy { .. })), "somebody makes it");
+    drop(blank);
+    assert_eq!(files(), 0);
+    let link = Link { number: 41, chain: 7 };
+    let mut writer = Blank::make(site.options()).unwrap().begin(GROUP, BOOT, Some(link)).unwrap();
+    writer.append(&record(41)).unwrap();
+    assert_eq!(files(), 1);
+    drop(writer);
+    assert_eq!(recover(&site.options(), GROUP).unwrap().1.last_number(), 41);
+    // One that was made meanwhile keeps its name.
+    std::fs::rename(&site.path, site.path.with_extension("aside")).unwrap();
+    let blank = Blank::make(site.options()).unwrap();
+    std::fs::rename(site.path.with_extension("aside"), &site.path).unwrap();
+    assert!(matches!(blank.begin(GROUP, BOOT, None), Err(JournalFault::Io { .. })));
+    assert_eq!((files(), recover(&site.options(), GROUP).unwrap().1.last_number()), (1, 41));
 }
 
 #[test]

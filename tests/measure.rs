@@ -76,7 +76,7 @@ fn a_run_leaves_distributions_tables_and_a_page_that_agree() {
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("tcp, 2 k/s") && page.contains(&run.machine.kernel), "the page says what and where");
     assert_eq!(page.matches("<svg").count(), 2 + 2 + 1 + 1, "distributions, times, throughput, stages");
-    assert_eq!(page.matches("<details>").count(), 2, "the slowest messages, over each transport");
+    assert_eq!(page.matches("<details>").count(), 2 + 2, "steps and the slowest messages, over each transport");
     assert!(text(&output.stdout).contains("slowest stamped"), "{}", text(&output.stdout));
     assert!(!run.jitter.is_empty() && page.contains("What the machine does by itself"));
     assert_eq!(fs::read_to_string(out.join("summary.csv")).unwrap().lines().count(), 1 + 2 * 3);

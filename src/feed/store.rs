@@ -2,10 +2,11 @@
 //!
 //! Owned by the publisher's thread and hot on append. Messages lie one behind the other as MoldUDP64 blocks (length,
 //! then bytes), so that a datagram is a header and one slice of the store; an index entry every 64 messages makes any
-//! number reachable in a bounded walk. Memory is taken and touched at start; a full store takes nothing more and the
+//! number reachable in a bounded walk. Memory is there before it is used; a full store takes nothing more and the
 //! publisher stops popping its link, because a feed with a hole would be worse than one that stands still.
 //! The digest covers every byte in order: two stores of the same journal have the same digest or differ.
 
+use crate::os::touched::{Rest, Touched};
 use std::io;
 
 /// Messages between two index entries: a walk of at most this many lengths finds any message.
@@ -55,18 +56,23 @@ pub struct Run<'a> {
 
 /// The messages of one feed session. See the module's words.
 pub struct FeedStore {
-    bytes: Vec<u8>,
+    bytes: Touched,
     index: Vec<u64>,
     end: Cursor,
 }
 
 impl FeedStore {
-    /// A store for this many bytes of blocks (38 an added order, 33 an execution, 21 a deletion), in memory that has
-    /// been written once so that no append meets a page fault.
+    /// A store for this many bytes of blocks (38 an added order, 33 an execution, 21 a deletion).
+    /// # Panics
+    /// The system does not give so much memory; who wants to be told takes it himself, for [`FeedStore::within`].
     pub fn new(bytes_max: usize) -> FeedStore {
+        FeedStore::within(Touched::take(bytes_max).expect("the system gives the memory of the feed's store"))
+    }
+
+    /// A store in this memory, of which no append meets a page that is not there.
+    pub fn within(bytes: Touched) -> FeedStore {
+        let entries = bytes.capacity() / BLOCK_BYTES_MIN / INDEX_STRIDE as usize + 1;
         // A zeroed vector would be pages that nobody has touched; any other value writes each of them.
-        let bytes = vec![u8::MAX; bytes_max];
-        let entries = bytes_max / BLOCK_BYTES_MIN / INDEX_STRIDE as usize + 1;
         let mut index = vec![u64::MAX; entries];
         index.clear();
         FeedStore { bytes, index, end: Cursor { sequence: 1, at: 0 } }
@@ -81,7 +87,8 @@ impl FeedStore {
         let at = self.end.at;
         let block = LENGTH_BYTES + message.len();
         let indexed = (self.end.sequence - 1).is_multiple_of(INDEX_STRIDE);
-        if message.len() > MESSAGE_BYTES_MAX || self.bytes.len() - at < block || indexed && self.index_is_full() {
+        let is_missing = self.bytes.len() - at < block && !self.finds_room(at + block);
+        if message.len() > MESSAGE_BYTES_MAX || is_missing || indexed && self.index_is_full() {
             return Err(StoreFull);
         }
         if indexed {
@@ -93,13 +100,40 @@ impl FeedStore {
         Ok(())
     }
 
+    /// Whether memory up to `end` has come to be there since the last look.
+    #[cold]
+    fn finds_room(&mut self, end: usize) -> bool {
+        while self.bytes.len() < end {
+            if !self.bytes.look() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The memory that is not there yet, for whoever brings it.
+    pub fn rest(&self) -> Option<Rest> {
+        self.bytes.rest()
+    }
+
+    /// The start is over: has `ahead` bytes there behind the end, and asks for nothing more from now on. Cold.
+    /// # Errors
+    /// The system does not give them.
+    pub fn keep_quiet(&mut self, ahead: usize) -> io::Result<()> {
+        self.bytes.grow_to(self.end.at + ahead)?;
+        self.bytes.keep_quiet();
+        Ok(())
+    }
+
     /// Fills the empty store with `bytes` bytes of blocks that `read` gives, which hold `count` messages. Cold.
     /// # Errors
     /// What `read` says; `InvalidData` where the bytes are no such blocks, `StorageFull` where they are too many. The
     /// store is empty then.
     pub fn fill(&mut self, bytes: u64, count: u64, read: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<()> {
         debug_assert!(self.count() == 0, "only an empty store is filled");
-        let room = usize::try_from(bytes).ok().and_then(|bytes| self.bytes.get_mut(..bytes));
+        let count_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.bytes.grow_to(count_bytes)?;
+        let room = self.bytes.get_mut(..count_bytes);
         read(room.ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "feed.store_mebibytes is too small"))?)?;
         if self.count_blocks(bytes as usize) != Some(count) {
             self.clear();
@@ -139,8 +173,9 @@ impl FeedStore {
 
     /// Whether `messages` more messages of `bytes` bytes together are sure to fit.
     #[inline]
-    pub fn fits(&self, messages: usize, bytes: usize) -> bool {
-        self.bytes.len() - self.end.at >= messages * LENGTH_BYTES + bytes
+    pub fn fits(&mut self, messages: usize, bytes: usize) -> bool {
+        let wanted = messages * LENGTH_BYTES + bytes;
+        self.bytes.len() - self.end.at >= wanted || self.finds_room(self.end.at + wanted)
     }
 
     /// The place behind the last message; its sequence is the next number to be given.
@@ -248,6 +283,7 @@ fn digest_with(digest: u64, block: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::touched::PIECE_BYTES;
 
     fn message(n: u64) -> Vec<u8> {
         let mut message = vec![n as u8; 12 + (n % 39) as usize];
@@ -310,6 +346,30 @@ mod tests {
         store.append(&[3; 46]).unwrap();
         assert_eq!(store.append(&[]), Err(StoreFull));
         assert_eq!(store.count(), 2);
+    }
+
+    #[test]
+    fn a_store_whose_memory_is_still_to_come_waits_and_goes_on_where_it_was() {
+        let mut store = FeedStore::within(Touched::reserve(3 * PIECE_BYTES).unwrap());
+        store.keep_quiet(1).unwrap();
+        let mut all_there = FeedStore::new(3 * PIECE_BYTES);
+        let mut refused = 0;
+        for n in 1.. {
+            let sent = message(n);
+            let fits = store.fits(1, sent.len());
+            assert_eq!(store.append(&sent).is_ok(), fits);
+            if !fits {
+                // The room is there when somebody has brought it, and the message was not lost.
+                assert!(store.rest().unwrap().bring().is_ok() && store.fits(1, sent.len()));
+                assert_eq!((store.append(&sent), store.count()), (Ok(()), n));
+                refused += 1;
+            }
+            assert_eq!(all_there.append(&sent), Ok(()));
+            if refused == 2 && store.rest().is_none() {
+                break;
+            }
+        }
+        assert_eq!((store.digest(), store.bytes().len()), (all_there.digest(), all_there.bytes().len()));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::cache::DepthCache;
 use super::encoder::FeedEncoder;
 use super::store::{FeedStore, StoreFull};
+use crate::os::touched::Touched;
 use crate::types::bytes::Reader;
 use crate::types::{Market, PublicFact, Published};
 use crate::wire::mold::Session;
@@ -22,14 +23,20 @@ pub struct FeedStream {
 
 impl FeedStream {
     /// An empty stream for the market, with room for `store_bytes` of messages and, if given, a cache to keep up.
+    /// # Panics
+    /// As [`FeedStore::new`].
     pub fn new(market: &Market, store_bytes: usize, cache: Option<DepthCache>) -> FeedStream {
-        FeedStream {
-            session: market.session_name,
-            encoder: FeedEncoder::new(market),
-            store: FeedStore::new(store_bytes),
-            cache,
-            ended: false,
-        }
+        FeedStream::over(market, FeedStore::new(store_bytes), cache)
+    }
+
+    /// The same in this memory.
+    pub fn within(market: &Market, memory: Touched, cache: Option<DepthCache>) -> FeedStream {
+        FeedStream::over(market, FeedStore::within(memory), cache)
+    }
+
+    fn over(market: &Market, store: FeedStore, cache: Option<DepthCache>) -> FeedStream {
+        let (session, encoder) = (market.session_name, FeedEncoder::new(market));
+        FeedStream { session, encoder, store, cache, ended: false }
     }
 
     /// Takes one fact in. Says how many messages it made.
@@ -68,6 +75,11 @@ impl FeedStream {
             self.end();
         }
         Ok(())
+    }
+
+    /// The store, for whoever sees to its memory. Cold.
+    pub fn store_mut(&mut self) -> &mut FeedStore {
+        &mut self.store
     }
 
     /// As if nothing had been said, after a try to restore that failed. Cold.

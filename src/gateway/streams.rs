@@ -1,6 +1,6 @@
 //! The numbered streams: per session, every answer and notice of the day as the very bytes the client is sent.
 //!
-//! A stream is one run of SoupBinTCP Sequenced Data packets in memory taken at start, only ever appended to. A live
+//! A stream is one run of SoupBinTCP Sequenced Data packets in memory that is there before it is used, only ever appended to. A live
 //! connection is a position in it: sending is a slice from the position to the end, a replay after a login is the
 //! same with an earlier position, and nothing is encoded twice. Streams are a function of the reports, and these of the
 //! journal: [`Streams::digest`] lets a replay prove that it gave the same bytes.
@@ -10,6 +10,7 @@
 //! and in the end the clients are held back; the day's size of a stream is therefore a setting with a margin.
 
 use crate::gateway::outbound::Outbound;
+use crate::os::touched::{Rest, Touched};
 use crate::types::{Market, Report, ReportBody, SessionId};
 use crate::wire::ouch::MESSAGE_MAX;
 use crate::wire::soup::{self, HEADER_BYTES};
@@ -39,7 +40,7 @@ impl std::error::Error for StreamFull {}
 
 /// One session's stream.
 struct Stream {
-    bytes: Box<[u8]>,
+    bytes: Touched,
     end: usize,
     /// Messages so far; the next one is number `count + 1`.
     count: u64,
@@ -55,17 +56,22 @@ pub struct Streams {
 }
 
 impl Stream {
-    fn new(bytes: usize) -> Stream {
+    fn new(bytes: Touched) -> Stream {
         // Written, not zeroed or only reserved: such memory would come untouched and fault page by page while trading.
-        let mut index = vec![u64::MAX; bytes / (PACKET_BYTES_MIN * INDEX_EVERY as usize) + 2];
+        let mut index = vec![u64::MAX; bytes.capacity() / (PACKET_BYTES_MIN * INDEX_EVERY as usize) + 2];
         index.clear();
-        Stream {
-            bytes: vec![0xEE; bytes.max(PACKET_BYTES_MAX)].into_boxed_slice(),
-            end: 0,
-            count: 0,
-            index,
-            ended: false,
+        Stream { bytes, end: 0, count: 0, index, ended: false }
+    }
+
+    /// Whether memory up to `end` has come to be there since the last look.
+    #[cold]
+    fn finds_room(&mut self, end: usize) -> bool {
+        while self.bytes.len() < end {
+            if !self.bytes.look() {
+                return false;
+            }
         }
+        true
     }
 
     /// Takes in the message of `length` that already stands behind the place of its header.
@@ -110,11 +116,27 @@ impl Stream {
 }
 
 impl Streams {
-    /// Empty streams for the sessions of `market`, each with room for `bytes_per_session`. Takes and touches all
-    /// memory. Cold.
+    /// Empty streams for the sessions of `market`, each with room for `bytes_per_session`. Cold.
+    /// # Panics
+    /// The system does not give so much memory; who wants to be told takes it himself, for [`Streams::within`].
     pub fn new(market: &Market, bytes_per_session: usize) -> Streams {
-        let streams = market.sessions.iter().map(|_| Stream::new(bytes_per_session)).collect();
-        Streams { outbound: Outbound::new(market), streams }
+        let memory = market.sessions.iter().map(|_| Touched::take(Streams::memory_bytes(bytes_per_session)));
+        let memory: io::Result<Vec<Touched>> = memory.collect();
+        Streams::within(market, memory.expect("the system gives the memory of the streams"))
+    }
+
+    /// Memory that a stream with room for so many bytes takes: a message, at least.
+    pub fn memory_bytes(bytes_per_session: usize) -> usize {
+        bytes_per_session.max(PACKET_BYTES_MAX)
+    }
+
+    /// Empty streams for the sessions of `market`, each in a stretch of its own. Cold.
+    /// # Panics
+    /// There are not as many stretches as sessions, or one is smaller than [`Streams::memory_bytes`] of none.
+    pub fn within(market: &Market, memory: Vec<Touched>) -> Streams {
+        assert_eq!(memory.len(), market.sessions.len(), "a stretch of memory for each session");
+        assert!(memory.iter().all(|stretch| stretch.capacity() >= PACKET_BYTES_MAX), "each has room for a message");
+        Streams { outbound: Outbound::new(market), streams: memory.into_iter().map(Stream::new).collect() }
     }
 
     /// Appends the message of `report` to its session's stream. Says whether there was one: some reports have
@@ -127,9 +149,11 @@ impl Streams {
     #[inline]
     pub fn append(&mut self, report: &Report) -> Result<bool, StreamFull> {
         let stream = &mut self.streams[report.session.index()];
-        let Some(room) = stream.bytes.get_mut(stream.end + HEADER_BYTES..stream.end + PACKET_BYTES_MAX) else {
+        let end = stream.end + PACKET_BYTES_MAX;
+        if stream.bytes.len() < end && !stream.finds_room(end) {
             return Err(StreamFull(report.session));
-        };
+        }
+        let room = &mut stream.bytes[end - PACKET_BYTES_MAX + HEADER_BYTES..end];
         let Some(length) = self.outbound.encode(report, room) else { return Ok(false) };
         stream.close_packet(length);
         stream.ended |= report.body == ReportBody::DayEnd;
@@ -150,7 +174,9 @@ impl Streams {
     ) -> io::Result<()> {
         let stream = &mut self.streams[session.index()];
         debug_assert!(stream.count == 0, "only an empty stream is filled");
-        let room = usize::try_from(bytes).ok().and_then(|bytes| stream.bytes.get_mut(..bytes));
+        let count_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        stream.bytes.grow_to(count_bytes)?;
+        let room = stream.bytes.get_mut(..count_bytes);
         read(room.ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, "gateway.stream_mebibytes is too small"))?)?;
         let is_whole = stream.count_packets(bytes as usize) == Some(count);
         if !is_whole {
@@ -158,6 +184,22 @@ impl Streams {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not the messages that it should hold"));
         }
         (stream.end, stream.count, stream.ended) = (bytes as usize, count, ended);
+        Ok(())
+    }
+
+    /// The memory that is not there yet, for whoever brings it.
+    pub fn rests(&self) -> impl Iterator<Item = Rest> {
+        self.streams.iter().filter_map(|stream| stream.bytes.rest())
+    }
+
+    /// The start is over: has `ahead` bytes there behind each end, and asks for nothing more from now on. Cold.
+    /// # Errors
+    /// The system does not give them.
+    pub fn keep_quiet(&mut self, ahead: usize) -> io::Result<()> {
+        for stream in &mut self.streams {
+            stream.bytes.grow_to(stream.end + ahead)?;
+            stream.bytes.keep_quiet();
+        }
         Ok(())
     }
 
@@ -239,6 +281,7 @@ impl Streams {
 mod tests {
     use super::*;
     use crate::gateway::fixture::{ALICE, BOB, market};
+    use crate::os::touched::PIECE_BYTES;
     use crate::types::{
         AccountId, CancelReason, Channel, Event, Nanos, Number, OrderReference, OrderTag, Party, Price, Quantity, Side,
         Slot, UserRef,
@@ -302,6 +345,29 @@ mod tests {
         assert_eq!(streams.append(&cancel(ALICE, 99)), Err(StreamFull(ALICE)));
         assert_eq!((streams.digest(ALICE), streams.next_sequence(ALICE)), before);
         assert_eq!(streams.append(&cancel(BOB, 1)), Ok(true), "each has room of its own");
+    }
+
+    #[test]
+    fn a_stream_whose_memory_is_still_to_come_waits_and_goes_on_where_it_was() {
+        let memory = market().sessions.iter().map(|_| Touched::reserve(2 * PIECE_BYTES).unwrap()).collect();
+        let mut streams = Streams::within(&market(), memory);
+        streams.keep_quiet(1).unwrap();
+        let mut all_there = Streams::new(&market(), 2 * PIECE_BYTES);
+        let mut quantity = 0;
+        while streams.append(&cancel(ALICE, quantity + 1)) == Ok(true) {
+            quantity += 1;
+            assert_eq!(all_there.append(&cancel(ALICE, quantity)), Ok(true));
+        }
+        assert!(streams.end(ALICE) > PIECE_BYTES - PACKET_BYTES_MAX && streams.end(ALICE) <= PIECE_BYTES);
+        assert_eq!(streams.append(&cancel(ALICE, quantity + 1)), Err(StreamFull(ALICE)), "nobody has brought more");
+        let rests: Vec<Rest> = streams.rests().collect();
+        rests.iter().for_each(|rest| assert!(!rest.bring().unwrap()));
+        for quantity in quantity + 1..quantity + 1_000 {
+            assert_eq!(streams.append(&cancel(ALICE, quantity)), all_there.append(&cancel(ALICE, quantity)));
+        }
+        assert_eq!(streams.digest(ALICE), all_there.digest(ALICE));
+        assert_eq!(streams.next_sequence(ALICE), u64::from(quantity) + 1_000);
+        assert_eq!(streams.rests().count(), 0);
     }
 
     #[test]

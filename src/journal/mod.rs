@@ -22,7 +22,7 @@
 //!   the seam beneath; [`release`] gives the log's room back.
 //! - [`pressure`] says who may still write when log or disk run short of room or the disk falls behind; [`lag`] tells
 //!   people how far it is.
-//! - [`segments`] verifies a directory at start; [`history`] reads segments and log as one journal.
+//! - [`segments`] takes a directory over at start, `survey` reads and verifies it; [`history`] reads segments and log as one journal.
 //! - [`clean`] marks where a run ended in order.
 //! - [`fault`] names what can be wrong.
 //!
@@ -45,6 +45,7 @@ pub mod segment;
 pub mod segments;
 mod slots;
 pub mod snapshots;
+mod survey;
 mod walk;
 pub mod writer;
 
@@ -61,7 +62,7 @@ pub use release::Release;
 pub use segment::{SegmentOptions, SegmentWriter};
 pub use segments::Segments;
 pub use walk::RecordView;
-pub use writer::LogWriter;
+pub use writer::{Blank, LogWriter};
 
 use crate::types::{Command, Sequenced};
 use crate::wire::record::{ALIGNMENT, HEADER_BYTES, RECORDS_START, padded_bytes};

@@ -13,6 +13,8 @@
 use super::archive;
 use super::fault::JournalFault;
 use super::recovery::quarantine;
+pub use super::survey::survey;
+use super::survey::survey_after;
 use super::walk::{Break, Position, RecordView, Walk};
 use super::{RECORD_BYTES, TailState, Torn};
 use crate::os::mapped::Mapped;
@@ -111,7 +113,7 @@ pub struct Found {
 pub(super) struct Segment {
     pub walk: Walk,
     pub header: SegmentHeader,
-    mark: SegmentMark,
+    pub mark: SegmentMark,
     path: PathBuf,
 }
 
@@ -181,7 +183,7 @@ impl Segment {
     }
 
     /// Reads up to the record that `link` announces, or to the end; gives what the record there must carry.
-    fn walk_to(&mut self, link: Link) -> Result<Link, JournalFault> {
+    pub fn walk_to(&mut self, link: Link) -> Result<Link, JournalFault> {
         while self.walk.position().link.number < link.number {
             match self.walk.next_view() {
                 Ok(Some(_)) => {}
@@ -200,77 +202,13 @@ impl Segment {
     }
 }
 
-/// Verifies all segments of a directory, every record to `each` and every segment to `told`; changes nothing. `group`
-/// is whose they must be, where that is known. Nobody may be writing.
-/// # Errors
-/// See [`JournalFault`].
-pub fn survey(
-    directory: &Path,
-    group: Option<u64>,
-    each: impl FnMut(&Sequenced),
-    told: impl FnMut(&Found),
-) -> Result<(), JournalFault> {
-    survey_after(directory, group, None, each, told)
-}
-
-/// The same behind a snapshot: `after` is what the first record that counts must carry, and the place of the segment it
-/// is in, or would be. Of the segments before only that one is read; none of them need be there.
-fn survey_after(
-    directory: &Path,
-    group: Option<u64>,
-    after: Option<Behind>,
-    mut each: impl FnMut(&Sequenced),
-    mut told: impl FnMut(&Found),
-) -> Result<(), JournalFault> {
-    let first = after.map_or(1, |behind| behind.segment);
-    let files: Vec<_> = list(directory)?.into_iter().filter(|(number, _)| *number >= first).collect();
-    // All places first: a copy at the end must not make the last real one look unfinished.
-    for (index, (number, path)) in files.iter().enumerate() {
-        in_sequence(directory, first + index as u64, *number)?;
-        if !is_archive(path) {
-            Segment::open(path)?.check_place(*number, group)?;
-        }
-    }
-    let mut expected = None;
-    for (index, (number, path)) in files.iter().enumerate() {
-        let mut segment = Segment::open(path)?;
-        segment.check_place(*number, group)?;
-        if index > 0 || after.is_none() {
-            segment.check_follows(expected)?;
-        }
-        if let Some(Behind { link, .. }) = after.filter(|_| index == 0) {
-            segment.walk_to(link)?;
-        }
-        // The disk reads the next one while this one is verified and applied.
-        if let Some(next) = files.get(index + 1).and_then(|(_, path)| Mapped::open(path, false).ok()) {
-            next.read_ahead();
-        }
-        let end = segment.walk.survey(&mut each)?;
-        let state = segment.judge(end, index + 1 == files.len())?;
-        let link = segment.walk.position().link;
-        told(&Found {
-            path: path.clone(),
-            number: *number,
-            first: segment.header.first_number.get(),
-            end: link,
-            at: end.at,
-            bytes: segment.walk.memory().len(),
-            state,
-            generation: segment.mark.generation.get(),
-            synced: segment.mark.synced.get() as usize,
-        });
-        expected = Some(link);
-    }
-    Ok(())
-}
-
 /// A place in the journal behind which a snapshot stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Behind {
     /// The segment that has, or will have, the record that comes next.
-    segment: u64,
+    pub(super) segment: u64,
     /// What that record must carry.
-    link: Link,
+    pub(super) link: Link,
 }
 
 /// Finds the place that `link` announces. `None` where the segments do not have it: they end before, begin behind, or are
@@ -395,9 +333,9 @@ pub fn first_there(directory: &Path) -> Result<Option<Behind>, JournalFault> {
     }
 }
 
-/// As [`survey`], for a directory that nobody writes, which is made sure of; `after` where not all segments must be there.
+/// Verifies all segments, for a directory that nobody writes, which is made sure of; `after` where not all segments must be there.
 /// # Errors
-/// `Busy`, and those of [`survey`].
+/// `Busy`, and any other [`JournalFault`].
 pub fn verify(
     directory: &Path,
     group: Option<u64>,

@@ -20,6 +20,7 @@ use crate::types::Sequenced;
 use crate::wire::log_mark::LogMark;
 use crate::wire::record::{ALIGNMENT, HEADER_BYTES, KIND_COMMAND, Link, LogHeader, RECORD_VERSION, RecordHeader};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use zerocopy::IntoBytes;
@@ -71,16 +72,7 @@ impl LogWriter {
         boot: u64,
         link: Option<Link>,
     ) -> Result<LogWriter, JournalFault> {
-        if options.bytes < LogOptions::bytes_for(1) {
-            return Err(JournalFault::NotALog { path: options.path, why: "its size leaves no room for a record" });
-        }
-        let (memory, header, mark) = made_whole(&options, |bytes| {
-            let header = LogHeader::new(group, boot, bytes as u64);
-            link.map_or(header, |link| header.following(link))
-        })
-        .map_err(JournalFault::io("create the log", &options.path))?;
-        let slots = Slots::of(&header).expect("the size leaves room for a record");
-        LogWriter::new((memory, options, header, slots), header.link(), mark).prepared()
+        Blank::make(options)?.begin(group, boot, link)
     }
 
     /// Continues a log after the tail that recovery found. The lock taken there is kept.
@@ -109,17 +101,10 @@ impl LogWriter {
         }
     }
 
-    /// Faults every page in and pins it, so that no append has to.
-    fn prepared(mut self) -> Result<LogWriter, JournalFault> {
-        self.memory.touch().map_err(JournalFault::io("touch the log", &self.options.path))?;
-        match self.memory.lock() {
-            Ok(()) => self.locked = true,
-            Err(error) if self.options.lock => {
-                return Err(JournalFault::io("lock in memory the log", &self.options.path)(not_busy(error)));
-            }
-            Err(_) => {}
-        }
-        Ok(self)
+    /// With every page there and pinned, so that no append has to see to it.
+    fn prepared(self) -> Result<LogWriter, JournalFault> {
+        let locked = prepare(&self.memory, &self.options)?;
+        Ok(LogWriter { locked, ..self })
     }
 
     /// Appends `record`. When it returns, the record survives the death of this process.
@@ -247,25 +232,78 @@ impl LogWriter {
     }
 }
 
-/// A file with its header under the log's name, or none: a process killed while it makes one leaves another name, which
-/// is no obstacle to the next.
-fn made_whole(
-    options: &LogOptions,
-    header: impl FnOnce(usize) -> LogHeader,
-) -> io::Result<(Arc<Mapped>, LogHeader, LogMark)> {
-    let path = &options.path;
-    if path.exists() {
-        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+/// The file of a new log before it is known behind which record it begins: allocated, touched, locked, and without a header
+/// or its name. Making one takes a third of a second for half a gigabyte, which a start has something better to do with. A
+/// process killed meanwhile leaves another name, which is no obstacle to the next; given up, it leaves nothing.
+#[derive(Debug)]
+pub struct Blank {
+    memory: Option<Mapped>,
+    options: LogOptions,
+    locked: bool,
+}
+
+impl Blank {
+    /// Makes one.
+    /// # Errors
+    /// As [`LogWriter::create`].
+    pub fn make(options: LogOptions) -> Result<Blank, JournalFault> {
+        if options.bytes < LogOptions::bytes_for(1) {
+            return Err(JournalFault::NotALog { path: options.path, why: "its size leaves no room for a record" });
+        }
+        let fault = || JournalFault::io("create the log", &options.path);
+        if options.path.exists() {
+            return Err(fault()(io::Error::from(io::ErrorKind::AlreadyExists)));
+        }
+        let memory = Mapped::replace(&unfinished(&options.path), options.bytes).map_err(fault())?;
+        let mut blank = Blank { memory: Some(memory), options, locked: false };
+        if let Some(memory) = &blank.memory {
+            blank.locked = prepare(memory, &blank.options)?;
+        }
+        Ok(blank)
     }
-    let unfinished = path.with_extension("new");
-    let memory = Mapped::replace(&unfinished, options.bytes)?;
-    let header = header(memory.len());
-    memory.write(0, header.as_bytes());
-    let mark = settle_marks(&memory, 0, header.link());
-    // A link and not a renaming, which would take the place of a log that somebody made meanwhile.
-    let named = std::fs::hard_link(&unfinished, path);
-    std::fs::remove_file(&unfinished)?;
-    named.map(|()| (Arc::new(memory), header, mark))
+
+    /// Gives it its header and its name.
+    /// # Errors
+    /// `Io` when there is such a log by now.
+    pub fn begin(mut self, group: u64, boot: u64, link: Option<Link>) -> Result<LogWriter, JournalFault> {
+        let memory = self.memory.take().expect("it is taken here and nowhere else");
+        let header = LogHeader::new(group, boot, memory.len() as u64);
+        let header = link.map_or(header, |link| header.following(link));
+        memory.write(0, header.as_bytes());
+        let mark = settle_marks(&memory, 0, header.link());
+        let path = &self.options.path;
+        // A link and not a renaming, which would take the place of a log that somebody made meanwhile.
+        let named = std::fs::hard_link(unfinished(path), path);
+        let cleaned = std::fs::remove_file(unfinished(path));
+        named.and(cleaned).map_err(JournalFault::io("create the log", path))?;
+        let slots = Slots::of(&header).expect("the size leaves room for a record");
+        let log = (Arc::new(memory), self.options.clone(), header, slots);
+        Ok(LogWriter { locked: self.locked, ..LogWriter::new(log, header.link(), mark) })
+    }
+}
+
+impl Drop for Blank {
+    fn drop(&mut self) {
+        // Held by its lock until then: nobody else's is taken away.
+        if self.memory.is_some() {
+            let _left_behind = std::fs::remove_file(unfinished(&self.options.path));
+        }
+    }
+}
+
+/// What a log is called before it is one.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
+/// Faults every page in and pins it; whether the system lets it.
+fn prepare(memory: &Mapped, options: &LogOptions) -> Result<bool, JournalFault> {
+    memory.touch().map_err(JournalFault::io("touch the log", &options.path))?;
+    match memory.lock() {
+        Ok(()) => Ok(true),
+        Err(error) if options.lock => Err(JournalFault::io("lock in memory the log", &options.path)(not_busy(error))),
+        Err(_) => Ok(false),
+    }
 }
 
 /// As [`RecordHeader::seal`], with both checksums in one pass: see [`crc`]. That the two agree is seen by every

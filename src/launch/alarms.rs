@@ -30,6 +30,13 @@ pub fn alarms(counters: &Map<String, Value>) -> Vec<String> {
                 .into(),
         );
     }
+    if value("memory.failed") != 0 {
+        lines.push(
+            "the system gives no more memory for streams and feed: what is there is used up, then nothing is taken; free \
+             some, then start again"
+                .into(),
+        );
+    }
     for (name, knob) in
         [("gateway.stream_full", "gateway.stream_mebibytes"), ("feed.store_full", "feed.store_mebibytes")]
     {
@@ -65,9 +72,16 @@ mod tests {
     fn what_is_in_order_says_nothing_and_each_alarm_says_what_to_do() {
         assert_eq!(lines(json!({"sequencer.intake": 0, "disk.slow": 0, "disk.behind_ms": 3})), Vec::<String>::new());
         let all = json!({"persister.failed": 1, "sequencer.intake": 2, "persister.disk_full": 1, "disk.slow": 1,
-            "disk.behind_ms": 1500, "disk.behind_records": 7, "feed.store_full": 1});
+            "disk.behind_ms": 1500, "disk.behind_records": 7, "memory.failed": 1, "feed.store_full": 1});
         let all = lines(all);
-        let words = ["replace the disk", "only cancel", "free some", "1500 ms, with it 7", "feed.store_mebibytes"];
+        let words = [
+            "replace the disk",
+            "only cancel",
+            "free some",
+            "1500 ms, with it 7",
+            "no more memory",
+            "feed.store_mebibytes",
+        ];
         assert_eq!(all.len(), words.len());
         assert!(all.iter().zip(words).all(|(line, word)| line.contains(word)), "{all:?}");
     }

@@ -77,6 +77,8 @@ pub struct FollowingCounters {
     /// Last record of the newest, and how long it took.
     snapshot_number: Counter,
     snapshot_ms: Counter,
+    /// 1 while one is being written, verified and tidied up behind.
+    taking: Counter,
     /// When it was written, in the host's steady time; 0 for one of an earlier run.
     snapshot_ns: Counter,
     /// Digests told to the journal, and summaries of live matchers that agreed.
@@ -95,6 +97,7 @@ impl FollowingCounters {
             snapshots: add("snapshots"),
             snapshot_number: add("snapshot_number"),
             snapshot_ms: add("snapshot_ms"),
+            taking: add("taking"),
             snapshot_ns: add("snapshot_ns"),
             digests: add("digests"),
             summaries: add("summaries"),
@@ -212,12 +215,14 @@ impl Following {
     fn take(&mut self) -> Result<(), LaunchFault> {
         let Some(shadow) = &mut self.shadow else { return Ok(()) };
         (self.tried, self.taken_at_ns) = (shadow.number(), self.clock.now());
-        let taken = shadow.take()?;
+        self.counters.taking.set(1);
+        let taken = shadow.take().and_then(|taken| shadow.tidy().map(|_| taken));
+        self.counters.taking.set(0);
+        let taken = taken?;
         self.counters.snapshots.add(1);
         self.counters.snapshot_number.set(taken.number.0);
         self.counters.snapshot_ms.set(taken.took.as_millis() as u64);
         self.counters.snapshot_ns.set(self.clock.now());
-        shadow.tidy()?;
         self.counters.failed.set(0);
         Ok(())
     }

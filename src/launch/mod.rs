@@ -23,8 +23,10 @@ pub mod restore;
 pub mod seams;
 pub mod seen;
 pub mod shadow;
+pub mod spent;
 pub mod stages;
 pub mod status;
+pub mod supply;
 pub mod twin;
 pub mod watched;
 
@@ -42,10 +44,12 @@ use endpoints::Endpoints;
 use following::{Cause, Following};
 use placement::Plan;
 use seams::SystemSeams;
+use spent::Phase;
 use stages::{Ends, Stages};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use supply::Supply;
 
 /// How often the foreground looks whether it shall stop.
 const WATCH_PERIOD: Duration = Duration::from_millis(20);
@@ -66,6 +70,8 @@ pub struct Exchange {
     cold: Runner,
     persister: Option<Runner>,
     shadow: Option<Runner>,
+    /// Brings the rest of the memory.
+    supply: Supply,
     /// Why the persister ended, if it did.
     failure: Failure,
     /// Why the shadow ended the run, if it did.
@@ -112,24 +118,28 @@ impl Exchange {
         let mut announcement = announcement(&config, &stages, &plan);
         clean::forget(rebuild::mark_home(&config))?;
         let Stages { hot, cold, persister, shadow, cause, stop, closed, ending, empty, .. } = stages;
-        let Stages { appended, failure, delivered, ends, endpoints, .. } = stages;
+        let Stages { appended, failure, delivered, ends, endpoints, mut spent, rests, .. } = stages;
         // A core of its own where one is left; behind a map it keeps off the hot ones like all else.
         let spare = plan.spare(&allowed).filter(|_| !matches!(config.threads.placement, Placement::Map(_)));
         // First, so that the disk is ready by the time orders come.
-        let persister = persister.map(|agent| aside(&config, &plan, || persist(agent, config.journal.survives, spare)));
+        let persister = persister.map(|agent| aside(&plan, || persist(agent, config.journal.survives, spare)));
         let persister = persister.transpose()?;
         let hot = Runner::spawn(threads(&plan, hot), plan.idle, StopFlag::new()).map_err(thread_fault)?;
         let cold = vec![ThreadPlan { name: "cold".into(), core: None, agents: cold }];
         let idle = IdleStrategy::Sleep(COLD_PAUSE, COLD_PAUSE_MAX);
-        let cold = aside(&config, &plan, || Runner::spawn(cold, idle, StopFlag::new())).map_err(thread_fault)?;
-        let shadow = shadow.map(|agent| aside(&config, &plan, || follow(agent))).transpose()?;
+        let cold = aside(&plan, || Runner::spawn(cold, idle, StopFlag::new())).map_err(thread_fault)?;
+        let shadow = shadow.map(|agent| aside(&plan, || follow(agent))).transpose()?;
+        let supply = Supply::behind_the_start(rests, plan.cores())?;
         announcement.extend(hot.placements().iter().map(|placement| format!("thread     {placement}")));
         endpoints.write(directory).map_err(LaunchFault::system("writing the endpoints into", directory.display()))?;
+        spent.ends(Phase::Threads);
+        announcement.push(format!("start      {spent}"));
         Ok(Exchange {
             hot,
             cold,
             persister,
             shadow,
+            supply,
             failure,
             cause,
             stop,
@@ -184,6 +194,7 @@ impl Exchange {
             cold,
             persister,
             shadow,
+            supply,
             failure,
             cause,
             closed,
@@ -196,6 +207,7 @@ impl Exchange {
             ..
         } = self;
         closed.request();
+        supply.end();
         let drained = drain(&hot, &failure, &appended, &delivered);
         if drained.is_ok() && !failure.happened() {
             ending.request();
@@ -247,13 +259,14 @@ fn cores(config: &Config) -> std::io::Result<Vec<usize>> {
     }
 }
 
-/// Starts cold threads where they are in nobody's way: a map says which cores are the hot threads', so that all else
-/// keeps off them. A thread has its cores from the one that made it, hence one is made for that.
-fn aside<T: Send>(config: &Config, plan: &Plan, start: impl FnOnce() -> T + Send) -> T {
-    let hot: Vec<usize> = match config.threads.placement {
-        Placement::Map(_) => plan.threads.iter().filter_map(|thread| thread.core).collect(),
-        Placement::Auto | Placement::Shared | Placement::Dedicated => return start(),
-    };
+/// Starts cold threads where they are in nobody's way: off the cores that hot threads are pinned to, where others are left.
+/// To the scheduler a spinning core and one with a busy client are alike, and a cold thread put on the first takes it away
+/// from the exchange for milliseconds. A thread has its cores from the one that made it, hence one is made for that.
+fn aside<T: Send>(plan: &Plan, start: impl FnOnce() -> T + Send) -> T {
+    let hot = plan.cores();
+    if hot.is_empty() {
+        return start();
+    }
     std::thread::scope(|scope| {
         let started = scope.spawn(|| {
             // Refused, they start where they may.

@@ -37,6 +37,11 @@ impl Plan {
         self.threads.iter().any(|thread| thread.agents.len() > 1 && thread.agents.iter().any(|name| name == agent))
     }
 
+    /// The cores that hot threads are pinned to.
+    pub fn cores(&self) -> Vec<usize> {
+        self.threads.iter().filter_map(|thread| thread.core).collect()
+    }
+
     /// A core without a hot thread, for a cold one that is busy; the first, which serves most interrupts anyway.
     pub fn spare(&self, allowed: &[usize]) -> Option<usize> {
         allowed.iter().copied().find(|core| self.threads.iter().all(|thread| thread.core != Some(*core)))

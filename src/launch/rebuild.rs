@@ -10,17 +10,19 @@ use super::LaunchFault;
 use super::checks::{Checks, Mismatch};
 use super::replayed::Stores;
 use super::restore::{self, Base};
+use super::spent::{Phase, Spent};
 use super::twin::Twin;
 use crate::config::{Config, Survives};
 use crate::egress::fan::Outlet;
 use crate::engine::digest;
 use crate::journal::history::{History, go_on_in};
 use crate::journal::segments::{self, Behind, Lock};
-use crate::journal::{JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, recover};
+use crate::journal::{Blank, JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, recover};
 use crate::os::pages;
 use crate::types::{Command, CommandKind, Market, Nanos, Number, Sequenced};
 use crate::wire::record::Link;
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 /// What a journal gave.
 pub struct Rebuilt {
@@ -64,11 +66,12 @@ pub fn group(market: &Market) -> u64 {
 }
 
 /// Opens segments and log, or creates what is not there, and brings the state and `stores` to where they end: from the
-/// newest snapshot that can be used, or from the first record. `boot` is the present run of the host.
+/// newest snapshot that can be used, or from the first record. `boot` is the present run of the host; `spent` is told what
+/// took how long.
 ///
 /// # Errors
 /// A journal that is damaged, held by another process, of other reference data, or that the system refuses.
-pub fn rebuild(config: &Config, boot: u64, stores: &mut Stores) -> Result<Rebuilt, LaunchFault> {
+pub fn rebuild(config: &Config, boot: u64, stores: &mut Stores, spent: &mut Spent) -> Result<Rebuilt, LaunchFault> {
     let options = LogOptions {
         path: log_path(log_home(config)),
         bytes: config.journal.log_bytes,
@@ -76,18 +79,28 @@ pub fn rebuild(config: &Config, boot: u64, stores: &mut Stores) -> Result<Rebuil
     };
     let made = std::fs::create_dir_all(log_home(config));
     made.map_err(LaunchFault::system("creating the directory", log_home(config).display()))?;
-    let before = pages::resident_bytes();
+    // Less what is brought of the stores meanwhile.
+    let resident = |stores: &Stores| pages::resident_bytes().saturating_sub(stores.bytes_there());
+    let before = resident(stores);
+    let blank = Making::begin(&options)?;
     let mut notes = Vec::new();
     let (lock, base) = match &config.journal.segments {
         Some(knobs) => {
             let lock = Lock::hold(&knobs.directory)?;
-            let fill = |base: &Base| restore::fill(stores, base, &knobs.directory);
+            let fill = |base: &Base| {
+                spent.ends(Phase::Snapshot);
+                let filled = restore::fill(stores, base, &knobs.directory);
+                spent.ends(Phase::Streams);
+                filled
+            };
             (Some(lock), restore::newest(config, &knobs.directory, &mut notes, fill)?)
         }
         None => (None, None),
     };
+    spent.ends(Phase::Snapshot);
     let mut replay = Replay::begin(config, base)?;
-    let engine_bytes = pages::resident_bytes().saturating_sub(before);
+    spent.ends(Phase::Books);
+    let engine_bytes = resident(stores).saturating_sub(before);
     let segments = match (&config.journal.segments, lock) {
         (Some(knobs), Some(lock)) => {
             let (group, behind) = (group(&config.market), replay.behind);
@@ -101,13 +114,50 @@ pub fn rebuild(config: &Config, boot: u64, stores: &mut Stores) -> Result<Rebuil
         _ => None,
     };
     let end = segments.as_ref().and_then(Segments::end);
-    let (writer, found) = log_after(&options, config, boot, end, &mut replay, stores, &mut notes)?;
+    let (tail, found) = log_after(&options, config, boot, end, &mut replay, stores, &mut notes)?;
+    spent.ends(Phase::Replay);
+    let writer = match tail {
+        Some(tail) => LogWriter::resume(options, tail)?,
+        None => blank.finish(options)?.begin(group(&config.market), boot, end)?,
+    };
+    spent.ends(Phase::Log);
     let found = match replay.behind {
         Some(_) => format!("{found}, from the snapshot behind record {}", replay.base),
         None => found,
     };
     let Replay { twin, last, .. } = replay;
     Ok(Rebuilt { twin, writer, last, found, notes, segments, engine_bytes })
+}
+
+/// A new log's file, made by a thread while segments are read; where there is a log already, nothing.
+struct Making(Option<JoinHandle<Result<Blank, JournalFault>>>);
+
+impl Making {
+    fn begin(options: &LogOptions) -> Result<Making, LaunchFault> {
+        if options.path.exists() {
+            return Ok(Making(None));
+        }
+        let options = options.clone();
+        let thread = std::thread::Builder::new().name("log".into()).spawn(move || Blank::make(options));
+        Ok(Making(Some(thread.map_err(LaunchFault::system("making a thread for", "the log"))?)))
+    }
+
+    /// The file; where there was a log that does not count any more, it is made now.
+    fn finish(mut self, options: LogOptions) -> Result<Blank, JournalFault> {
+        match self.0.take() {
+            Some(thread) => thread.join().expect("making a file does not panic"),
+            None => Blank::make(options),
+        }
+    }
+}
+
+impl Drop for Making {
+    /// A start that failed meanwhile leaves neither thread nor file.
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            drop(thread.join());
+        }
+    }
 }
 
 /// Records on their way into the state.
@@ -161,7 +211,8 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// The log that goes on after segments that end at `end` (`None`: there are none), its own records replayed.
+/// The end of the log that goes on after segments that end at `end` (`None`: there are none), its own records replayed;
+/// `None` where a new one has to. With it what is said of it.
 ///
 /// A log that is there and agrees is continued, whether it is level with the segments or ahead of them. One of an
 /// earlier run of the host that is damaged or behind is set aside: what the loss of power left of it counts for less
@@ -174,26 +225,22 @@ fn log_after(
     replay: &mut Replay<'_>,
     stores: &mut Stores,
     notes: &mut Vec<String>,
-) -> Result<(LogWriter, String), LaunchFault> {
-    let group = group(&config.market);
-    let fresh = |options: &LogOptions| LogWriter::create_following(options.clone(), group, boot, end);
+) -> Result<(Option<Tail>, String), LaunchFault> {
     if !options.path.exists() {
-        let writer = fresh(options)?;
         let found = match end {
             None => "new log".to_owned(),
             Some(_) => format!("{} records replayed from the segments, the log was gone", replay.last.0),
         };
-        return Ok((writer, found));
+        return Ok((None, found));
     }
-    match fitting(options, group, boot, end) {
+    match fitting(options, group(&config.market), boot, end) {
         Ok((mut reader, tail)) => {
             while let Some(record) = reader.next()? {
                 replay.take(&record, stores);
             }
             replay.refuse(&options.path)?;
             notes.extend(note_of_torn(&options.path, tail.state()));
-            let writer = LogWriter::resume(options.clone(), tail)?;
-            Ok((writer, format!("{} records replayed", replay.last.0)))
+            Ok((Some(tail), format!("{} records replayed", replay.last.0)))
         }
         Err(fault) if end.is_some() && is_about_content(&fault) && may_be_set_aside(config, boot, &options.path) => {
             let aside = set_aside(&options.path)?;
@@ -201,7 +248,7 @@ fn log_after(
                 "the log did not outlive the power whole ({fault}); it was set aside as {} and the segments count",
                 aside.display()
             ));
-            Ok((fresh(options)?, format!("{} records replayed from the segments", replay.last.0)))
+            Ok((None, format!("{} records replayed from the segments", replay.last.0)))
         }
         Err(fault) => Err(LaunchFault::Journal(fault)),
     }

@@ -3,12 +3,14 @@
 use super::LaunchFault;
 use super::closing::Closing;
 use super::rebuild;
+use super::supply::Supply;
 use super::twin::Twin;
 use crate::config::Config;
 use crate::egress::fan::Outlet;
 use crate::engine::book::Shard;
-use crate::feed::FeedStream;
+use crate::feed::{DepthCache, FeedStream};
 use crate::gateway::streams::Streams;
+use crate::os::touched::{Rest, Touched};
 use crate::types::{CommandKind, Event, PublicFact, Published, Reject, Report, Sequenced, SessionId};
 use std::path::Path;
 
@@ -63,6 +65,9 @@ impl Tally {
     }
 }
 
+/// What is attempted when memory is taken.
+const TAKING: &str = "taking the memory of";
+
 /// Appends what leaves the exchange to the same stores the live stages use.
 pub struct Stores {
     /// Client streams.
@@ -73,22 +78,50 @@ pub struct Stores {
     fill_shares: u64,
     /// The first knob that was too small for the journal.
     too_small: Option<&'static str>,
+    /// Brings memory meanwhile.
+    supply: Supply,
 }
 
+/// Memory that is there behind the end of each store when a start is over. At a million answers a second to one session
+/// it lasts for a third of a second; what comes behind it is brought faster than that.
+const AHEAD_BYTES: usize = 32 << 20;
+
 impl Stores {
-    /// Empty, of the configured sizes; `feed` may carry a depth cache.
-    pub fn new(config: &Config, feed: FeedStream) -> Stores {
-        Stores {
-            streams: Streams::new(&config.market, config.gateway.stream_bytes),
-            feed,
-            fills: 0,
-            fill_shares: 0,
-            too_small: None,
-        }
+    /// Empty, of the configured sizes, with the depth cache that the feed keeps up, if any. A thread begins to bring their
+    /// memory.
+    ///
+    /// # Errors
+    /// The system gives no such memory, or no thread.
+    pub fn new(config: &Config, cache: Option<DepthCache>) -> Result<Stores, LaunchFault> {
+        let market = &config.market;
+        let reserve = |bytes| Touched::reserve(bytes).map_err(LaunchFault::system(TAKING, "streams and feed"));
+        let bytes = Streams::memory_bytes(config.gateway.stream_bytes);
+        let memory = market.sessions.iter().map(|_| reserve(bytes)).collect::<Result<_, _>>()?;
+        let streams = Streams::within(market, memory);
+        let feed = FeedStream::within(market, reserve(config.feed.store_bytes)?, cache);
+        let supply = Supply::begin(streams.rests().chain(feed.store().rest()).collect())?;
+        Ok(Stores { streams, feed, fills: 0, fill_shares: 0, too_small: None, supply })
     }
-}
 
-impl Stores {
+    /// Memory of theirs that is there by now.
+    pub fn bytes_there(&self) -> usize {
+        self.supply.there()
+    }
+
+    /// Hands the stores to hot threads, which ask the system for nothing: so much is there that others can bring the rest,
+    /// which comes with them, while they are used.
+    ///
+    /// # Errors
+    /// The system does not give the memory.
+    pub fn into_quiet(self) -> Result<(Streams, FeedStream, Vec<Rest>), LaunchFault> {
+        let Stores { mut streams, mut feed, supply, .. } = self;
+        supply.end();
+        streams.keep_quiet(AHEAD_BYTES).map_err(LaunchFault::system(TAKING, "streams"))?;
+        feed.store_mut().keep_quiet(AHEAD_BYTES).map_err(LaunchFault::system(TAKING, "the feed"))?;
+        let rests = streams.rests().chain(feed.store().rest()).collect();
+        Ok((streams, feed, rests))
+    }
+
     /// As if nothing had been said. Cold, at start.
     pub fn clear(&mut self, sessions: usize) {
         (0..sessions as u16).for_each(|session| self.streams.clear(SessionId(session)));
@@ -128,7 +161,7 @@ impl Outlet for Stores {
 /// # Errors
 /// A damaged log, one of other reference data, or one that says more than the configured stores hold.
 pub fn replay_whole(config: &Config, path: &Path) -> Result<Replayed, LaunchFault> {
-    let mut stores = Stores::new(config, FeedStream::new(&config.market, config.feed.store_bytes, None));
+    let mut stores = Stores::new(config, None)?;
     let mut tally = Tally::default();
     let mut breaches = Vec::new();
     let (twin, last) = rebuild::replay(config, path, &mut stores, |record, twin| {

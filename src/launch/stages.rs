@@ -15,12 +15,14 @@ use super::rebuild::{Rebuilt, group, mark_home, rebuild};
 use super::replayed::Stores;
 use super::seams::Seams;
 use super::seen::session_name;
+use super::spent::{Phase, Spent};
+use super::supply::SupplyCounters;
 use super::watched::Watched;
 use super::{counters_path, promise, stages_path, status, ways_path};
 use crate::config::{self, Config, GatewayKnobs, Survives};
 use crate::egress::{Egress, EgressLinks, one_gateway};
 use crate::engine::book::Shard;
-use crate::feed::{DepthCache, FeedOptions, FeedStream, Hold, Publisher};
+use crate::feed::{DepthCache, FeedOptions, Hold, Publisher};
 use crate::gateway::agent::Gateway;
 use crate::gateway::core::{Core, Rate};
 use crate::gateway::login::LoginDesk;
@@ -35,6 +37,7 @@ use crate::journal::{
 };
 use crate::matcher::Matcher;
 use crate::os::clock::Clock;
+use crate::os::touched::Rest;
 use crate::os::udp::MulticastOut;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counters;
@@ -94,6 +97,10 @@ pub struct Stages {
     pub engine_bytes: usize,
     /// Private memory that lies on huge pages.
     pub huge_bytes: usize,
+    /// Where the time went.
+    pub spent: Spent,
+    /// Memory of streams and feed that is still to be brought, and who counts it.
+    pub rests: (Vec<Rest>, SupplyCounters),
 }
 
 const _: () = assert!(config::WAYS_MAX == WAYS_KEPT_MAX, "a configuration asks for no more than readers believe in");
@@ -161,6 +168,7 @@ impl Stages {
     /// # Errors
     /// See [`LaunchFault`].
     pub fn build<S: Seams>(config: &Config, plan: &Plan, mut seams: S) -> Result<Stages, LaunchFault> {
+        let mut spent = Spent::begin(Box::new(seams.steady()));
         let promise_lines = seams.promise(config)?;
         let (rooms, disk) = (seams.rooms(), seams.disk());
         let market = &config.market;
@@ -171,13 +179,16 @@ impl Stages {
         let depth_path = config.directory.join("depth");
         let cache = DepthCache::create(&depth_path, market, rooms.cache_levels)
             .map_err(LaunchFault::system("creating the depth cache", depth_path.display()))?;
-        let mut stores = Stores::new(config, FeedStream::new(market, config.feed.store_bytes, Some(cache)));
+        spent.ends(Phase::Stages);
+        let mut stores = Stores::new(config, Some(cache))?;
+        spent.ends(Phase::Memory);
         let Rebuilt { twin, mut writer, last, found, notes: found_notes, segments, engine_bytes } =
-            rebuild(config, seams.boot(), &mut stores)?;
+            rebuild(config, seams.boot(), &mut stores, &mut spent)?;
         notes.extend(found_notes);
         let last_stop = clean::check(mark_home(config), group(market), writer.link())?;
         stores.check()?;
-        let Stores { streams, feed, .. } = stores;
+        let (streams, feed, rests) = stores.into_quiet()?;
+        spent.ends(Phase::Memory);
         let room = match &segments {
             Some(_) => format!("the log goes round in {} records", writer.capacity_records()),
             None => format!("room for {} more in the log", writer.free_records()),
@@ -215,6 +226,7 @@ impl Stages {
             (Some(persister), Some(synced), Some(line))
         });
         journal_lines.extend(disk_line);
+        spent.ends(Phase::Disk);
         // Who may write when the journal runs short of room, and who tells people that the disk is behind.
         let limits = promise::limits(&config.journal, writer.capacity_records());
         let synced = synced_reader.as_ref().map(MarkReader::value);
@@ -300,6 +312,7 @@ impl Stages {
             Following::new(config, last.0, links, FollowingCounters::new(&mut counters), Box::new(seams.steady()))
         });
 
+        let supply_counters = SupplyCounters::new(&mut counters);
         let ends = Arc::new(Ends::default());
         ends.note(|parts| parts.shards = vec![0; matchers]);
         let mut hot: Vec<Box<dyn Agent>> = Vec::new();
@@ -480,7 +493,9 @@ impl Stages {
             cold.push(Box::new(Metrics::open(listen, endpoints.clone(), seams.steady())?));
         }
 
+        spent.ends(Phase::Stages);
         let huge_bytes = seams.settle();
+        spent.ends(Phase::Pages);
         Ok(Stages {
             hot,
             cold,
@@ -501,6 +516,8 @@ impl Stages {
             notes,
             engine_bytes,
             huge_bytes,
+            spent,
+            rests: (rests, supply_counters),
         })
     }
 }

@@ -4,7 +4,7 @@
 //! For who measures, on its own side of a connection. The stamps cost calls of their own: bytes that are to be stamped on
 //! their way out go by [`send_stamped`], and their stamp is fetched from the socket's error queue ([`next_sent`]); a stamp of
 //! what has arrived comes with [`receive_stamped`] alone. So a caller stamps some messages and sends the rest as ever. Once
-//! one socket of the host asks for receive stamps, the kernel reads its clock for every packet of all sockets, some 20 ns.
+//! one socket of the host asks for receive stamps, the kernel reads its clock for every packet of all sockets.
 //!
 //! Stamps are times of the host's clock, which may be set; [`Offset`] makes steady times of them. Over loopback the
 //! sending device is the receiving one: both stamps of a message are taken inside its sender's call.

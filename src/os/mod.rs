@@ -1,5 +1,6 @@
 //! System calls and mapped memory. The unsafe code lives here, each file around one kind of call.
 pub mod affinity;
+pub mod allocator;
 pub mod clock;
 pub mod counts;
 pub mod crc;
@@ -15,6 +16,7 @@ pub mod quiet;
 pub mod signal;
 pub mod socket;
 pub mod timesync;
+pub mod touched;
 pub mod udp;
 pub mod unix;
 pub mod uring;

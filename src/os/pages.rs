@@ -6,9 +6,10 @@
 #![allow(unsafe_code)]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Where Linux shows its pools of huge pages.
 pub const SYSFS_HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
@@ -121,11 +122,11 @@ pub struct Faults {
     pub major: u64,
 }
 
-/// Memory of this process that is resident, in bytes; 0 where the system does not tell.
+/// Private memory of this process that is resident, in bytes, so without mapped files; 0 where the system does not tell.
 pub fn resident_bytes() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: usize = text.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-    pages * PAGE_BYTES
+    let pages = |place| text.split_whitespace().nth(place).and_then(|word| word.parse().ok()).unwrap_or(0usize);
+    pages(1).saturating_sub(pages(2)) * PAGE_BYTES
 }
 
 /// Pages that `statm` counts in; the smallest of this architecture.
@@ -134,22 +135,54 @@ const PAGE_BYTES: usize = 4_096;
 /// Private memory below this size gains nothing from huge pages.
 const COLLAPSE_BYTES_MIN: usize = 4 << 20;
 /// Size of a huge page of this architecture.
-const HUGE_PAGE_BYTES: usize = 2 << 20;
+pub const HUGE_PAGE_BYTES: usize = 2 << 20;
 
-/// Puts the process' large private memory onto huge pages, now, as far as the system lets it; gives the bytes it took.
+/// Where Linux says whether private memory may lie on huge pages from its first touch on.
+const SYSFS_TRANSPARENT: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
+
+/// Whether memory that asks for huge pages before it is touched gets them. Asked of the system once.
+pub fn gives_huge_pages() -> bool {
+    static GIVES: AtomicU8 = AtomicU8::new(UNKNOWN);
+    // Not a lock that allocates: the allocator asks, too. Relaxed: whoever asks twice gets the same answer.
+    match GIVES.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let mut text = [0; 64];
+            let read = File::open(SYSFS_TRANSPARENT).and_then(|mut file| file.read(&mut text)).unwrap_or(0);
+            let gives = read > 0 && !text[..read].windows(NEVER.len()).any(|word| word == NEVER);
+            GIVES.store(u8::from(gives), Ordering::Relaxed);
+            gives
+        }
+        known => known == 1,
+    }
+}
+
+const UNKNOWN: u8 = 2;
+/// The choice in force stands in brackets.
+const NEVER: &[u8] = b"[never]";
+
+/// Puts the process' large private memory onto huge pages, now, as far as the system lets it; gives the bytes of all
+/// private memory that lie on such pages then.
 ///
 /// Books and order tables are reached at random, and each small page of them needs an entry in the address cache; at a
 /// million open orders that is what an order waits for. The pages are moved at once and never later, so that no thread
-/// meets a page in motion while trading: the regions are not marked for the kernel's background collapse.
+/// meets a page in motion while trading: the regions are not marked for the kernel's background collapse. Most large memory
+/// has huge pages from its first touch on ([`super::touched`], [`super::allocator`]); this is for the rest.
 pub fn collapse_large_memory() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let collapsed = maps.lines().filter_map(large_private).filter(|&(start, bytes)| {
-        // SAFETY: moves whole pages of this process' own anonymous memory; contents and addresses stay, so no
-        // reference notices. Where the region changed meanwhile the call fails. Test: `collapsing_keeps_contents`.
-        let done = unsafe { libc::madvise(start as *mut libc::c_void, bytes, libc::MADV_COLLAPSE) };
-        done == 0
-    });
-    collapsed.map(|(_, bytes)| bytes).sum()
+    for (start, bytes) in maps.lines().filter_map(large_private) {
+        // SAFETY: moves whole pages of this process' own anonymous memory; contents and addresses stay, so no reference
+        // notices. Where the region changed meanwhile the call fails. Test: `collapsing_keeps_contents`.
+        let _refused = unsafe { libc::madvise(start as *mut libc::c_void, bytes, libc::MADV_COLLAPSE) };
+    }
+    let sums = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    huge_bytes(&sums).unwrap_or(0)
+}
+
+/// Bytes of anonymous memory on huge pages, from the text of `/proc/self/smaps_rollup`.
+fn huge_bytes(sums: &str) -> Option<usize> {
+    let line = sums.lines().find_map(|line| line.strip_prefix("AnonHugePages:"))?;
+    let kilobytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// Start and size, in whole huge pages, of a large anonymous private region; from its line of `/proc/self/maps`.
@@ -217,6 +250,14 @@ mod tests {
         let memory: Vec<u64> = (0..1 << 21).collect();
         let _as_far_as_allowed = collapse_large_memory();
         assert!(memory.iter().enumerate().all(|(index, &word)| index as u64 == word));
+    }
+
+    #[test]
+    fn bytes_on_huge_pages_are_read_from_the_sums() {
+        let text =
+            "55d0-7ffc ---p 00000000 00:00 0 [rollup]\nRss:    2100 kB\nAnonHugePages:     2048 kB\nLocked: 0 kB\n";
+        assert_eq!(huge_bytes(text), Some(2 << 20));
+        assert_eq!((huge_bytes(""), huge_bytes("AnonHugePages: many kB\n")), (None, None));
     }
 
     #[test]

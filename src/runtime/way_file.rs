@@ -163,6 +163,12 @@ impl WayReader {
         Ok(WayReader { memory, capacity: u64::from(capacity), seen: 0, missed: 0 })
     }
 
+    /// Passes over the ways that are there: what is told from here on counts.
+    pub fn skip(&mut self) {
+        // Pairs with the store in `WayFile::push`.
+        self.seen = self.memory.atomic_u64(COUNT_AT).load(Ordering::Acquire);
+    }
+
     /// Ways told since the last look, oldest first.
     pub fn take(&mut self) -> Vec<ToldWay> {
         // Pairs with the store in `WayFile::push`.
@@ -279,6 +285,10 @@ mod tests {
         assert_eq!((numbers(&reader.take()), reader.missed()), (vec![8, 9, 10, 11], 5));
         let mut late = WayReader::open(&path).unwrap();
         assert_eq!((numbers(&late.take()), late.missed()), (vec![8, 9, 10, 11], 7));
+        let mut from_now = WayReader::open(&path).unwrap();
+        from_now.skip();
+        file.push(&way(12));
+        assert_eq!((numbers(&from_now.take()), from_now.missed()), (vec![12], 0));
     }
 
     #[test]

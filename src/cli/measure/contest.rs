@@ -135,7 +135,9 @@ impl<'a> Contest<'a> {
         let fault = |e: &dyn std::fmt::Display| Failure::Fault(format!("logging in to the exchange: {e}"));
         let samples_max = samples_max(rate, terms.setting);
         let pairs_max = pairs_max(terms.setting);
-        let ways = venue.ways().map_err(|e| Failure::Fault(format!("reading the exchange's ways: {e}")))?;
+        let mut ways = venue.ways().map_err(|e| Failure::Fault(format!("reading the exchange's ways: {e}")))?;
+        // Those of before are others' or of another day.
+        ways.skip();
         let followed_max = if terms.setting.kernel_stamps { samples_max / FOLLOW_EVERY as usize } else { 0 };
         let options = PlayerOptions {
             in_flight_max: terms.window,

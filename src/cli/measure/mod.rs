@@ -79,7 +79,7 @@ pub struct Arguments {
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     knobs: Vec<String>,
     /// Over TCP, have the client's kernel stamp one request in 17, when it leaves and when its answer arrives. Takes some
-    /// calls more, and 20 ns of each packet.
+    /// calls more, and a reading of the clock for every packet of the host.
     #[arg(long)]
     kernel_stamps: bool,
     /// Core to play from; without it the first allowed.

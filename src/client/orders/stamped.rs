@@ -20,6 +20,8 @@ pub struct KernelTimes {
     pub transmitted_ns: Option<u64>,
     /// The answer came from there.
     pub received_ns: Option<u64>,
+    /// The answer was read together with what came behind it, and the stamp is of that.
+    pub shared_read: bool,
 }
 
 /// Where the request that is followed stands.
@@ -41,14 +43,14 @@ pub(super) struct Stamped {
     sent: u64,
     /// Where the last read ended in the buffer of what was received, and its stamp.
     read: (usize, Option<u64>),
-    /// The stamp of the packet taken last.
-    packet_ns: Option<u64>,
+    /// Where the packet taken last ends.
+    packet_end: usize,
 }
 
 impl Stamped {
     /// Of a connection whose stamps were just turned on.
     pub fn new() -> Stamped {
-        Stamped { followed: Followed::None, sent: 0, read: (0, None), packet_ns: None }
+        Stamped { followed: Followed::None, sent: 0, read: (0, None), packet_end: 0 }
     }
 
     /// Follows the next request, in place of one that is still followed.
@@ -89,7 +91,7 @@ impl Stamped {
     /// A packet that ends there in the buffer was taken.
     #[inline]
     pub fn on_packet(&mut self, end: usize) {
-        self.packet_ns = self.read.1.filter(|_| self.read.0 == end);
+        self.packet_end = end;
     }
 
     /// The answer to the request that is followed is the packet taken last: its times. Nothing is followed any more.
@@ -99,7 +101,13 @@ impl Stamped {
         };
         // Places count modulo 2^32, from 0.
         let last_byte = (sent - 1) as u32;
-        let mut times = KernelTimes { transmitted_ns: None, received_ns: self.packet_ns };
+        let (end, read_ns) = self.read;
+        let is_last = end == self.packet_end;
+        let mut times = KernelTimes {
+            transmitted_ns: None,
+            received_ns: read_ns.filter(|_| is_last),
+            shared_read: read_ns.is_some() && !is_last,
+        };
         for _ in 0..STAMPS_MAX {
             // A queue that cannot be read gives no stamp.
             let Ok(Some(stamp)) = next_sent(stream) else { break };
@@ -108,5 +116,106 @@ impl Stamped {
             }
         }
         times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::kernel_stamps::enable;
+    use crate::os::socket::{SocketOptions, accept_now, listen};
+    use std::net::Ipv4Addr;
+
+    /// Both sides of a connection, the client's with stamps; `None` where the system refuses them.
+    fn pair() -> Option<(TcpStream, TcpStream)> {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into(), SocketOptions::default()).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let server = loop {
+            if let Some(server) = accept_now(&listener).unwrap() {
+                server.set_nonblocking(false).unwrap();
+                break server;
+            }
+        };
+        match enable(&client) {
+            Ok(()) => Some((client, server)),
+            Err(refused) => {
+                eprintln!("not checked: no stamps of the kernel here ({refused})");
+                None
+            }
+        }
+    }
+
+    /// One request of 50 bytes and, when the venue has it, its answers in one call; what was read of them.
+    fn trip(stamped: &mut Stamped, client: &TcpStream, mut server: &TcpStream, answers: usize) -> usize {
+        let (mut request, mut buffer) = ([0; 50], [0; 256]);
+        stamped.on_request();
+        assert_eq!(stamped.write(client, &[7; 50]).unwrap(), 50);
+        server.read_exact(&mut request).unwrap();
+        server.write_all(&vec![9; answers * 20]).unwrap();
+        let mut end = 0;
+        while end < answers * 20 {
+            match stamped.read(client, &mut buffer, end) {
+                Ok(count) => end += count,
+                Err(fault) => assert_eq!(fault.kind(), io::ErrorKind::WouldBlock),
+            }
+            std::thread::yield_now();
+        }
+        end
+    }
+
+    /// The kernel begins to stamp a while after it was asked.
+    const TRIPS_MAX: u32 = 100_000;
+
+    #[test]
+    fn a_followed_request_gets_its_own_stamps_and_one_that_is_not_gets_none() {
+        let Some((client, server)) = pair() else { return };
+        let mut stamped = Stamped::new();
+        for _ in 0..TRIPS_MAX {
+            trip(&mut stamped, &client, &server, 1);
+            stamped.on_packet(20);
+            assert_eq!(stamped.times(&client), KernelTimes::default());
+            stamped.follow();
+            trip(&mut stamped, &client, &server, 1);
+            stamped.on_packet(20);
+            let times = stamped.times(&client);
+            assert_eq!(stamped.times(&client), KernelTimes::default(), "they are told once");
+            if let (Some(transmitted), Some(received)) = (times.transmitted_ns, times.received_ns) {
+                // Both of one clock, so in their order whatever that was set to before.
+                return assert!(transmitted <= received && !times.shared_read, "{times:?}");
+            }
+        }
+        eprintln!("not checked: the kernel here gives no stamps");
+    }
+
+    #[test]
+    fn an_answer_that_is_read_with_another_behind_it_has_no_stamp_of_its_own() {
+        let Some((client, server)) = pair() else { return };
+        let mut stamped = Stamped::new();
+        for _ in 0..TRIPS_MAX {
+            stamped.follow();
+            trip(&mut stamped, &client, &server, 2);
+            stamped.on_packet(20);
+            let times = stamped.times(&client);
+            assert_eq!(times.received_ns, None);
+            if times.shared_read {
+                return;
+            }
+        }
+        eprintln!("not checked: the kernel here gives no stamps");
+    }
+
+    #[test]
+    fn a_request_that_is_followed_in_place_of_another_is_told_by_its_own_place() {
+        let Some((client, server)) = pair() else { return };
+        let mut stamped = Stamped::new();
+        stamped.follow();
+        trip(&mut stamped, &client, &server, 1);
+        // The first is given up with its stamp still in the queue.
+        stamped.follow();
+        trip(&mut stamped, &client, &server, 1);
+        assert_eq!((stamped.followed, stamped.sent), (Followed::Sent(100), 100));
+        stamped.times(&client);
+        assert_eq!(next_sent(&client).unwrap(), None, "the queue is empty behind it");
     }
 }

@@ -130,6 +130,7 @@ impl KernelTally {
             let [sent, received] = [sample.kernel.transmitted_ns, sample.kernel.received_ns];
             figures.transmitted += u64::from(sent.is_some());
             figures.received += u64::from(received.is_some());
+            figures.shared_reads += u64::from(sample.kernel.shared_read);
             let (Some(sent), Some(received)) = (sent, received) else { continue };
             let [transmitted_ns, received_ns] = [sent, received].map(|at_ns| before.steady_ns(at_ns));
             let instants = [sample.sent_ns, transmitted_ns, received_ns, sample.answered_ns];
@@ -173,7 +174,11 @@ mod tests {
 
     fn sample(kernel: [Option<u64>; 2]) -> KernelSample {
         let [transmitted_ns, received_ns] = kernel;
-        KernelSample { sent_ns: 1_000, kernel: KernelTimes { transmitted_ns, received_ns }, answered_ns: 9_000 }
+        KernelSample {
+            sent_ns: 1_000,
+            kernel: KernelTimes { transmitted_ns, received_ns, shared_read: false },
+            answered_ns: 9_000,
+        }
     }
 
     fn of(samples: &[KernelSample]) -> KernelSamples {

@@ -27,21 +27,22 @@ pub fn steps(page: &mut Page, run: &Run) {
         parts: parts(case).map(|stage| (stage.percentiles.p50 as f64, colour(&stage.name))).collect(),
     };
     page.plot("Medians of the steps", &plots::bars(Axis::Time, &with.iter().map(bar).collect::<Vec<_>>()));
-    let headings = ["step", "case", "messages", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
-    let rows: Vec<Vec<String>> =
-        with.iter().flat_map(|case| case.stages.iter().map(|stage| row(case, stage))).collect();
-    page.table(&headings, &rows);
-    let joined: Vec<(&str, String)> =
-        with.iter().filter_map(|case| Some((case.name.as_str(), said(case.trace.as_ref()?)))).collect();
-    if !joined.is_empty() {
-        page.facts(&joined);
+    for case in with {
+        let rows: Vec<Vec<String>> = case.stages.iter().map(row).collect();
+        let said = case.trace.as_ref().map_or("the exchange's own stamps, not joined".to_owned(), said);
+        page.folded(&format!("{}: {said}", case.name), |page| {
+            page.table(&HEADINGS, &rows);
+        });
     }
 }
 
-fn row(case: &Case, stage: &StageFigures) -> Vec<String> {
+/// Of a table of steps.
+const HEADINGS: [&str; 8] = ["step", "messages", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+
+fn row(stage: &StageFigures) -> Vec<String> {
     let p = stage.percentiles;
     let times = [p.p50, p.p90, p.p99, p.p99_9, p.p99_99, p.max].map(time);
-    [stage.name.clone(), case.name.clone(), p.count.to_string()].into_iter().chain(times).collect()
+    [stage.name.clone(), p.count.to_string()].into_iter().chain(times).collect()
 }
 
 /// How much of what was stamped could be joined.
@@ -49,6 +50,7 @@ fn said(trace: &Trace) -> String {
     let mut text = format!("{} of {} stamped messages joined with the client's times", trace.joined, trace.stamped);
     let odd = [
         (trace.incomplete, "without all of their stamps"),
+        (trace.stamped.saturating_sub(trace.joined + trace.incomplete), "due in a warm-up, or others'"),
         (trace.missed, "overwritten before they were read (stages.ways)"),
         (trace.early, "answers there before the exchange's call returned"),
     ];
@@ -70,15 +72,16 @@ pub fn kernel(page: &mut Page, run: &Run) {
         "The client's kernel noted of some requests when it gave them to the network device, and when their answers came \
          from there. The first and the last step are the client's own side; between them lies all that is not the \
          client's. Both sides share a host here and the device is the loopback: the exchange's part of the kernel belongs \
-         to the middle step.",
+         to the middle step. An answer that was read together with later ones has no stamp of its own, so the busiest \
+         moments are told less often than quiet ones.",
     );
-    let headings = ["step", "case", "requests", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
-    let rows: Vec<Vec<String>> =
-        with.iter().flat_map(|(case, figures)| figures.steps.iter().map(|stage| row(case, stage))).collect();
-    if !rows.is_empty() {
-        page.table(&headings, &rows);
+    for (case, figures) in with {
+        let rows: Vec<Vec<String>> = figures.steps.iter().map(row).collect();
+        page.facts(&[(case.name.as_str(), figures.said())]);
+        if !rows.is_empty() {
+            page.table(&HEADINGS, &rows);
+        }
     }
-    page.facts(&with.iter().map(|(case, figures)| (case.name.as_str(), figures.said())).collect::<Vec<_>>());
 }
 
 /// The slowest messages of each case, and the step that took most of each in red.
@@ -91,18 +94,24 @@ pub fn slowest(page: &mut Page, run: &Run) {
     page.section(
         "The slowest messages",
         "Of those that were stamped, one by one, the step that took longest in red: so that a bad tail can be put to \
-         the right account. A step in which nothing but waiting happens (sent to read, committed to written) and that is \
-         as long as a gap of the machine's own, below, is such a gap.",
+         the right account. A way to the exchange or back that takes milliseconds is one on which the other side was not \
+         running: see what the machine does by itself, below.",
     );
     for case in with {
         let Some(trace) = &case.trace else { continue };
         let mut headings = vec!["total", "slice", "session, order"];
-        headings.extend(trace.steps.iter().map(String::as_str));
+        let short: Vec<String> = trace.steps.iter().map(|step| short(step)).collect();
+        headings.extend(short.iter().map(String::as_str));
         let rows: Vec<Vec<String>> = trace.slowest.iter().map(slow_row).collect();
         page.folded(&format!("{}: {}", case.name, trace.blame()), |page| {
             page.table(&headings, &rows);
         });
     }
+}
+
+/// The end of a step is enough where the steps stand in their order.
+fn short(step: &str) -> String {
+    format!("to {}", step.rsplit(' ').next().unwrap_or(step))
 }
 
 fn slow_row(slow: &SlowMessage) -> Vec<String> {

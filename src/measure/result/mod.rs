@@ -140,6 +140,9 @@ pub struct KernelFigures {
     pub transmitted: u64,
     /// With one of when the answer came from there.
     pub received: u64,
+    /// Without one because the answer was read together with what came behind it.
+    #[serde(default)]
+    pub shared_reads: u64,
     /// Not counted, because the host's clock was set meanwhile.
     pub clock_set: u64,
     /// How far the stamps may be off.
@@ -189,19 +192,29 @@ pub struct SlowMessage {
 impl KernelFigures {
     /// How many stamps there were, for people; plainly, where there were none.
     pub fn said(&self) -> String {
-        let KernelFigures { followed, transmitted, received, clock_set, clock_error_ns, .. } = self;
+        let KernelFigures { followed, transmitted, received, shared_reads, clock_set, clock_error_ns, .. } = self;
         if *clock_set == *followed {
             return format!("{followed} requests followed; the host's clock was set meanwhile, and none counts");
         }
         if self.steps.is_empty() {
-            let seen = format!("{transmitted} stamps of sending, {received} of receiving");
+            let shared = if *shared_reads > 0 {
+                format!(" and {shared_reads} of several answers at once")
+            } else {
+                String::new()
+            };
+            let seen = format!("{transmitted} stamps of sending, {received} of receiving{shared}");
             return format!("NO STAMPS: this system gave {seen} for {followed} requests");
         }
         let set = if *clock_set > 0 { format!("; {clock_set} not counted, the clock was set") } else { String::new() };
         let count = self.steps[0].percentiles.count;
-        let all = format!(
-            "{count} of {followed} requests with both stamps ({transmitted} of sending, {received} of receiving)"
-        );
+        let missing = [
+            (followed.saturating_sub(clock_set + transmitted), "without one of sending"),
+            (*shared_reads, "answered together with others"),
+        ];
+        let mut all = format!("{count} of {followed} requests with both stamps");
+        for (count, what) in missing.into_iter().filter(|(count, _)| *count > 0) {
+            all += &format!("; {count} {what}");
+        }
         format!("{all}{set}; stamps are right within {}", time(*clock_error_ns))
     }
 }
@@ -351,9 +364,10 @@ mod tests {
         assert!(set.said().contains("the host's clock was set meanwhile"), "{}", set.said());
         let percentiles = Percentiles { count: 7, ..Percentiles::default() };
         let steps = vec![StageFigures { name: "call to kernel transmit".into(), percentiles }];
-        let some = KernelFigures { followed: 10, transmitted: 8, received: 9, clock_error_ns: 31, steps, ..set };
-        let wanted = "7 of 10 requests with both stamps (8 of sending, 9 of receiving); 9 not counted, the clock was set; \
-                      stamps are right within 31 ns";
+        let (followed, transmitted, shared_reads, clock_set) = (12, 9, 2, 1);
+        let some = KernelFigures { followed, transmitted, shared_reads, clock_set, clock_error_ns: 31, steps, ..set };
+        let wanted = "7 of 12 requests with both stamps; 2 without one of sending; 2 answered together with others; \
+                      1 not counted, the clock was set; stamps are right within 31 ns";
         assert_eq!(some.said(), wanted);
     }
 
