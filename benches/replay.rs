@@ -126,7 +126,7 @@ fn start(config: &Config, records: u64) -> f64 {
     let mut stores = Stores::new(config, None).expect("memory");
     let began = Instant::now();
     let mut spent = Spent::begin(Box::new(SteadyClock));
-    let rebuilt = rebuild(config, 1, &mut stores, &mut spent).expect("a sound journal");
+    let rebuilt = rebuild(config, 1, &mut stores, &mut SystemDisk::plain(), &mut spent).expect("a sound journal");
     let seconds = began.elapsed().as_secs_f64();
     assert_eq!(rebuilt.last.0.0, records);
     println!("start {spent}");

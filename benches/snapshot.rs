@@ -18,6 +18,7 @@ mod journal;
 
 use journal::{Maker, knobs, with_segments};
 use pitlane::config::{Config, Placement};
+use pitlane::journal::SystemDisk;
 use pitlane::launch::Exchange;
 use pitlane::launch::shadow::Shadow;
 use pitlane::os::touched::Touched;
@@ -78,7 +79,8 @@ fn at_a_million(directory: &Path) {
     let twin = maker.finish();
     assert_eq!(twin.oms().orders().count() as u64, RESTING, "every order rests");
     drop(twin);
-    let mut shadow = Shadow::open(&config, knobs(&config), &mut Vec::new()).expect("a shadow");
+    let mut shadow =
+        Shadow::open(&config, knobs(&config), &mut Vec::new(), Box::new(SystemDisk::plain())).expect("a shadow");
     let started = Instant::now();
     while shadow.step(u64::MAX).expect("a sound journal").is_some() {}
     let followed = started.elapsed();
@@ -127,7 +129,8 @@ fn starts(directory: &Path, records: u64) {
     };
     memory_floor(config.gateway.stream_bytes * config.market.sessions.len() + config.feed.store_bytes);
     start("without a snapshot");
-    let mut shadow = Shadow::open(&config, knobs(&config), &mut Vec::new()).expect("a shadow");
+    let mut shadow =
+        Shadow::open(&config, knobs(&config), &mut Vec::new(), Box::new(SystemDisk::plain())).expect("a shadow");
     while shadow.number().0 < records - BEHIND {
         shadow.step(records - BEHIND).expect("a sound journal");
     }

@@ -175,6 +175,9 @@ pub struct SnapshotKnobs {
     pub records: u64,
     /// Seconds after which there is one even if fewer records came; 0 for no such bound.
     pub seconds: u64,
+    /// Records between two digests of the state, which its shadow tells the journal; more often finds a state that differs
+    /// earlier, and costs a walk over all orders each time.
+    pub digest_records: u64,
     /// What becomes of segments that two snapshots stand behind.
     pub old_segments: OldSegments,
 }
@@ -590,6 +593,7 @@ fn read_journal(root: &Section<'_, '_>) -> JournalKnobs {
         snapshots: SnapshotKnobs {
             records: section.integer("snapshot_records", 0..=1 << 40, 1_000_000) as u64,
             seconds: section.integer("snapshot_seconds", 0..=86_400, 0) as u64,
+            digest_records: section.integer("digest_records", 16..=1 << 32, 1 << 16) as u64,
             old_segments: section.word("old_segments", OLD_SEGMENTS, OldSegments::Archive),
         },
         reserve_percent: section.integer("reserve_percent", 1..=50, 5) as u32,

@@ -6,7 +6,7 @@ mod disk;
 #[path = "support/exchange.rs"]
 mod support;
 
-use disk::{HeldDisk, on_disk, with_segments};
+use disk::{HeldDisk, durable};
 use pitlane::client::operator;
 use pitlane::client::orders::{Incoming, OrderSession, Refusal};
 use pitlane::config::{Config, Survives};
@@ -14,21 +14,14 @@ use pitlane::journal::{History, JournalFault, LogOptions, LogWriter, SegmentWrit
 use pitlane::launch::closing::Closing;
 use pitlane::launch::rebuild::{group, log_path};
 use pitlane::launch::{Exchange, LaunchFault};
-use pitlane::types::{Channel, SideCode};
+use pitlane::types::SideCode;
 use pitlane::wire::ouch::Outbound;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
-use support::{PATIENCE, accepted, config, counter, limit, login, options, until, verify, wait_until};
-use tempfile::TempDir;
-
-/// The example with segments; `None`, with a line, where the tests' directory is in memory.
-fn durable(survives: Survives) -> Option<(TempDir, Config)> {
-    let directory = on_disk()?;
-    let mut config = config(&directory.path().join("memory"));
-    with_segments(&mut config, &directory.path().join("segments"), survives);
-    Some((directory, config))
-}
+use support::{
+    PATIENCE, accepted, config, counter, counting_on, limit, login, options, trade, until, verify, wait_until,
+};
 
 /// Numbers of the orders that were accepted, of all that has come.
 fn answers(session: &mut OrderSession) -> Vec<u32> {
@@ -41,23 +34,10 @@ fn answers(session: &mut OrderSession) -> Vec<u32> {
     accepted
 }
 
-/// Enters `count` orders and waits for their answers.
-fn trade(session: &mut OrderSession, count: usize) {
-    for _ in 0..count {
-        let order = session.enter(&limit(SideCode::Sell, 1, 5_855_000)).unwrap();
-        accepted(session, order);
-    }
-}
-
 /// A run of `count` orders, and a question before them, from start to stop.
 fn run_of(config: &Config, count: usize) -> Closing {
     let exchange = Exchange::open(config.clone()).unwrap();
-    let mut with = options(exchange.endpoints(), "USER01", false);
-    with.sequence = 0;
-    let mut session = OrderSession::connect(with).unwrap();
-    session.query(Channel::NONE).unwrap();
-    // The client goes on counting from what the venue says.
-    until(&mut session, "the next number", |m| matches!(m, Outbound::AccountQueryResponse(_)));
+    let mut session = counting_on(&exchange, false);
     trade(&mut session, count);
     drop(session);
     exchange.close().unwrap()
@@ -71,7 +51,7 @@ fn refusal(config: &Config) -> String {
 
 #[test]
 fn nothing_leaves_before_the_disk_has_it() {
-    let Some((_directory, config)) = durable(Survives::PowerLoss) else { return };
+    let Some((_directory, config)) = durable(config, Survives::PowerLoss) else { return };
     let disk = HeldDisk::default();
     let exchange = Exchange::open_on(config.clone(), Box::new(disk.clone())).unwrap();
     let endpoints = exchange.endpoints().clone();
@@ -101,7 +81,7 @@ fn nothing_leaves_before_the_disk_has_it() {
 
 #[test]
 fn a_slow_disk_fills_the_gate_then_holds_back_and_drops_nothing() {
-    let Some((_directory, mut config)) = durable(Survives::PowerLoss) else { return };
+    let Some((_directory, mut config)) = durable(config, Survives::PowerLoss) else { return };
     config.gateway.stream_bytes = 8 << 20;
     let disk = HeldDisk::default();
     let exchange = Exchange::open_on(config.clone(), Box::new(disk.clone())).unwrap();
@@ -143,7 +123,7 @@ fn a_slow_disk_fills_the_gate_then_holds_back_and_drops_nothing() {
 
 #[test]
 fn a_disk_that_fails_ends_the_intake_and_the_run_and_no_acknowledged_order_is_lost() {
-    let Some((_directory, config)) = durable(Survives::PowerLoss) else { return };
+    let Some((_directory, config)) = durable(config, Survives::PowerLoss) else { return };
     let disk = HeldDisk::default();
     let exchange = Exchange::open_on(config.clone(), Box::new(disk.clone())).unwrap();
     let endpoints = exchange.endpoints().clone();
@@ -172,7 +152,7 @@ fn a_disk_that_fails_ends_the_intake_and_the_run_and_no_acknowledged_order_is_lo
 
 #[test]
 fn with_process_crash_the_disk_may_be_behind_and_catches_up() {
-    let Some((_directory, config)) = durable(Survives::ProcessCrash) else { return };
+    let Some((_directory, config)) = durable(config, Survives::ProcessCrash) else { return };
     let disk = HeldDisk::default();
     let exchange = Exchange::open_on(config.clone(), Box::new(disk.clone())).unwrap();
     let endpoints = exchange.endpoints().clone();
@@ -190,7 +170,7 @@ fn with_process_crash_the_disk_may_be_behind_and_catches_up() {
 
 #[test]
 fn a_lost_log_is_rebuilt_from_the_segments_and_streams_and_feed_are_the_same() {
-    let Some((_directory, config)) = durable(Survives::PowerLoss) else { return };
+    let Some((_directory, config)) = durable(config, Survives::PowerLoss) else { return };
     // Twice, so that a log that itself follows segments is lost, too; and once more with it.
     for round in 1..=3u64 {
         let closing = run_of(&config, 1_000);
@@ -222,7 +202,7 @@ fn a_lost_log_is_rebuilt_from_the_segments_and_streams_and_feed_are_the_same() {
 fn a_log_of_a_few_kilobytes_carries_a_day_of_any_length_and_holds_back_when_the_disk_is_slow() {
     const LOG_RECORDS: usize = 200;
     for survives in [Survives::ProcessCrash, Survives::PowerLoss] {
-        let Some((_directory, mut config)) = durable(survives) else { return };
+        let Some((_directory, mut config)) = durable(config, survives) else { return };
         config.journal.log_bytes = LogOptions::bytes_for(LOG_RECORDS);
         let disk = HeldDisk::default();
         disk.slow(Duration::from_millis(1));
@@ -274,7 +254,7 @@ fn a_log_of_a_few_kilobytes_carries_a_day_of_any_length_and_holds_back_when_the_
 
 #[test]
 fn segments_that_come_later_catch_up_with_the_log_that_is_there() {
-    let Some((_directory, config)) = durable(Survives::PowerLoss) else { return };
+    let Some((_directory, config)) = durable(config, Survives::PowerLoss) else { return };
     let mut without = config.clone();
     (without.journal.segments, without.journal.survives) = (None, Survives::ProcessCrash);
     let before = run_of(&without, 500);
@@ -295,7 +275,7 @@ fn segments_that_come_later_catch_up_with_the_log_that_is_there() {
 
 #[test]
 fn power_lost_before_the_first_record_leaves_a_journal_that_goes_on() {
-    let Some((directory, config)) = durable(Survives::PowerLoss) else { return };
+    let Some((directory, config)) = durable(config, Survives::PowerLoss) else { return };
     // As the first start leaves it that ends before its first record: a first segment, named and empty, and no log.
     let segments = &config.journal.segments.as_ref().unwrap().directory;
     let options = LogOptions { path: directory.path().join("gone"), bytes: LogOptions::bytes_for(1), lock: false };
@@ -312,7 +292,7 @@ fn power_lost_before_the_first_record_leaves_a_journal_that_goes_on() {
 
 #[test]
 fn a_log_behind_or_against_its_segments_is_refused_with_words() {
-    let Some((directory, config)) = durable(Survives::PowerLoss) else { return };
+    let Some((directory, config)) = durable(config, Survives::PowerLoss) else { return };
     let log = log_path(&config.directory);
     let kept = directory.path().join("kept");
     run_of(&config, 10);
@@ -344,7 +324,7 @@ fn a_log_behind_or_against_its_segments_is_refused_with_words() {
 
 #[test]
 fn a_log_of_an_earlier_run_of_the_host_that_is_behind_is_set_aside() {
-    let Some((_directory, config)) = durable(Survives::PowerLoss) else { return };
+    let Some((_directory, config)) = durable(config, Survives::PowerLoss) else { return };
     let closing = run_of(&config, 10);
     let log = log_path(&config.directory);
     std::fs::remove_file(&log).unwrap();
@@ -362,7 +342,7 @@ fn a_log_of_an_earlier_run_of_the_host_that_is_behind_is_set_aside() {
 
 #[test]
 fn two_exchanges_on_one_directory_of_segments_are_refused() {
-    let Some((directory, config)) = durable(Survives::PowerLoss) else { return };
+    let Some((directory, config)) = durable(config, Survives::PowerLoss) else { return };
     let exchange = Exchange::open(config.clone()).unwrap();
     let mut second = config.clone();
     second.directory = directory.path().join("second");
@@ -373,7 +353,7 @@ fn two_exchanges_on_one_directory_of_segments_are_refused() {
 
 #[test]
 fn the_portfolio_tells_nothing_that_is_not_on_the_disk() {
-    let Some((_directory, config)) = durable(Survives::PowerLoss) else { return };
+    let Some((_directory, config)) = durable(config, Survives::PowerLoss) else { return };
     let disk = HeldDisk::default();
     let exchange = Exchange::open_on(config, Box::new(disk.clone())).unwrap();
     let endpoints = exchange.endpoints().clone();

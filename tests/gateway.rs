@@ -2,6 +2,10 @@
 //! held against both network engines. The far side (sequencer, matcher, egress) is the test itself; time is an input.
 #![allow(unsafe_code, reason = "a counting allocator, for the claim that a live gateway does not allocate")]
 
+#[path = "support/market.rs"]
+mod market;
+
+use market::{WIDE, account, session, ticker};
 use pitlane::gateway::agent::Gateway;
 use pitlane::gateway::core::{Core, Rate};
 use pitlane::gateway::login::LoginDesk;
@@ -85,44 +89,10 @@ struct Venue {
 }
 
 fn market() -> Market {
-    let ticker = |name: &str| TickerSpec {
-        symbol: Symbol::from_text(name).unwrap(),
-        tick: Price(100),
-        lot: Quantity(1),
-        price_min: Price(100),
-        price_max: Price(10_000_000),
-        reference: Price(1_000_000),
-        matcher: MatcherId(0),
-        fees: Fees::default(),
-        auction: AuctionSpec::default(),
-    };
-    let limits = Limits {
-        enabled: true,
-        order_quantity_max: Quantity(1_000_000),
-        order_notional_max: Money(i128::MAX),
-        open_orders_max: 1000,
-        position_max: 1_000_000,
-        gross_exposure_max: Money(i128::MAX),
-        messages_per_second_max: 0,
-        price_collar: 0,
-        credit: Money(0),
-    };
-    let account = |name: &str, firm: &str| AccountSpec {
-        name: name.into(),
-        firm: Firm::from_text(firm).unwrap(),
-        cash: Money(0),
-        limits,
-    };
-    let session = |user: &str, account: u16, cancel_on_disconnect: bool| SessionSpec {
-        user: user.into(),
-        account: AccountId(account),
-        self_match: SelfMatch::OFF,
-        cancel_on_disconnect,
-    };
     Market {
         session_name: NAME.0,
         tickers: vec![ticker("AAPL"), ticker("MSFT")],
-        accounts: vec![account("alpha", "ALFA"), account("beta", "BETA")],
+        accounts: vec![account("alpha", "ALFA", WIDE), account("beta", "BETA", WIDE)],
         sessions: vec![session("ALICE", 0, false), session("BOB", 1, true)],
         matchers: 1,
         orders_max: 1000,

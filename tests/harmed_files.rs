@@ -48,6 +48,11 @@ fn a_harmed_snapshot_gives_its_sections_or_is_refused() {
 }
 
 #[test]
+fn a_harmed_mark_of_a_clean_stop_speaks_for_no_other_end() {
+    feed(20_000, harm::stop_mark);
+}
+
+#[test]
 fn harmed_order_management_is_refused_or_a_state() {
     feed(20_000, harm::order_state);
 }

@@ -1,6 +1,10 @@
 //! The operator's socket with the client that the command line uses: what changes state is answered by its record,
 //! what only asks by the status source. The sequencer is played by the test.
 
+#[path = "support/market.rs"]
+mod market;
+
+use market::{WIDE, account, ticker};
 use pitlane::client::operator::{OperatorClient, ask};
 use pitlane::gateway::operator::{CLIENTS_MAX, LINE_BYTES_MAX, Operator, OperatorLinks, RECORD_LIMIT_NS, StatusSource};
 use pitlane::os::clock::ManualClock;
@@ -21,38 +25,18 @@ use std::time::Duration;
 const LONG: Duration = Duration::from_secs(60);
 
 fn market() -> Market {
-    let ticker = TickerSpec {
-        symbol: Symbol::from_text("AAPL").unwrap(),
-        tick: Price(100),
-        lot: Quantity(1),
-        price_min: Price(100),
-        price_max: Price(10_000_000),
-        reference: Price(1_000_000),
-        matcher: MatcherId(0),
-        fees: Fees::default(),
-        auction: AuctionSpec::default(),
-    };
     let limits = Limits {
-        enabled: true,
         order_quantity_max: Quantity(1000),
         order_notional_max: Money(1000),
         open_orders_max: 10,
         position_max: 1000,
         gross_exposure_max: Money(1000),
-        messages_per_second_max: 0,
-        price_collar: 0,
-        credit: Money(0),
-    };
-    let account = |name: &str, firm: &str| AccountSpec {
-        name: name.into(),
-        firm: Firm::from_text(firm).unwrap(),
-        cash: Money(0),
-        limits,
+        ..WIDE
     };
     Market {
         session_name: *b"    DAY001",
-        tickers: vec![ticker],
-        accounts: vec![account("alpha", "ALFA"), account("beta", "BETA")],
+        tickers: vec![ticker("AAPL")],
+        accounts: vec![account("alpha", "ALFA", limits), account("beta", "BETA", limits)],
         sessions: Vec::new(),
         matchers: 1,
         orders_max: 100,

@@ -5,10 +5,10 @@ mod disk;
 #[path = "support/exchange.rs"]
 mod support;
 
-use disk::{HeldDisk, on_disk, with_segments};
+use disk::{HeldDisk, durable};
 use pitlane::client::operator;
 use pitlane::client::orders::{Incoming, OrderSession, Refusal, Replacement};
-use pitlane::config::{Config, Survives};
+use pitlane::config::Survives;
 use pitlane::journal::{Intake, LogOptions};
 use pitlane::launch::Exchange;
 use pitlane::launch::endpoints::Endpoints;
@@ -19,15 +19,6 @@ use pitlane::wire::ouch::{Outbound, Tags};
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::{PATIENCE, accepted, canceled, config, counter, limit, login, rejected, verify, wait_until};
-use tempfile::TempDir;
-
-/// The example with segments; `None`, with a line, where the tests' directory is in memory.
-fn durable(survives: Survives) -> Option<(TempDir, Config)> {
-    let directory = on_disk()?;
-    let mut config = config(&directory.path().join("memory"));
-    with_segments(&mut config, &directory.path().join("segments"), survives);
-    Some((directory, config))
-}
 
 fn enter(session: &mut OrderSession) -> UserRef {
     session.enter(&limit(SideCode::Sell, 10, 5_855_000)).unwrap()
@@ -72,7 +63,7 @@ fn others_are_served(session: &mut OrderSession, endpoints: &Endpoints, order: U
 #[test]
 fn a_full_disk_refuses_orders_while_cancels_pass_and_takes_them_again_when_there_is_room() {
     for survives in [Survives::ProcessCrash, Survives::PowerLoss] {
-        let Some((_directory, mut config)) = durable(survives) else { return };
+        let Some((_directory, mut config)) = durable(config, survives) else { return };
         // The reserve is most of a segment.
         config.journal.reserve_percent = 12;
         let disk = HeldDisk::default();
@@ -109,7 +100,7 @@ fn a_full_disk_refuses_orders_while_cancels_pass_and_takes_them_again_when_there
 
 #[test]
 fn a_disk_that_stands_still_leaves_answers_alone_alarms_and_at_the_limit_sheds_new_orders() {
-    let Some((_directory, mut config)) = durable(Survives::ProcessCrash) else { return };
+    let Some((_directory, mut config)) = durable(config, Survives::ProcessCrash) else { return };
     config.journal.unsynced_records_max = 100;
     config.journal.sync_alarm_ms = 50;
     let disk = HeldDisk::default();
@@ -142,7 +133,7 @@ fn a_disk_that_stands_still_leaves_answers_alone_alarms_and_at_the_limit_sheds_n
 
 #[test]
 fn with_power_loss_the_same_limit_sheds_and_the_refusals_too_wait_for_the_disk() {
-    let Some((_directory, mut config)) = durable(Survives::PowerLoss) else { return };
+    let Some((_directory, mut config)) = durable(config, Survives::PowerLoss) else { return };
     config.journal.unsynced_records_max = 100;
     let disk = HeldDisk::default();
     let exchange = Exchange::open_on(config.clone(), Box::new(disk.clone())).unwrap();
@@ -173,7 +164,7 @@ fn with_power_loss_the_same_limit_sheds_and_the_refusals_too_wait_for_the_disk()
 #[test]
 fn a_log_that_fills_behind_a_disk_that_stands_still_hears_operators_to_the_end_and_goes_on_by_itself() {
     const RECORDS: u64 = 400;
-    let Some((_directory, mut config)) = durable(Survives::ProcessCrash) else { return };
+    let Some((_directory, mut config)) = durable(config, Survives::ProcessCrash) else { return };
     config.journal.log_bytes = LogOptions::bytes_for(RECORDS as usize);
     config.journal.reserve_percent = 50;
     let disk = HeldDisk::default();
@@ -217,7 +208,7 @@ fn a_log_that_fills_behind_a_disk_that_stands_still_hears_operators_to_the_end_a
 
 #[test]
 fn cancels_go_on_in_the_log_behind_a_full_disk_and_a_stop_keeps_them_for_the_next_start() {
-    let Some((_directory, mut config)) = durable(Survives::ProcessCrash) else { return };
+    let Some((_directory, mut config)) = durable(config, Survives::ProcessCrash) else { return };
     config.journal.reserve_percent = 1;
     let disk = HeldDisk::default();
     disk.room_for(Some(1));

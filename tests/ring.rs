@@ -15,7 +15,7 @@ use pitlane::runtime::link::{MarkReader, mark};
 use pitlane::runtime::runner::StopFlag;
 use pitlane::types::{Command, CommandKind, Nanos, Number, Price, Quantity, Sequenced, SessionId, UserRef};
 use pitlane::wire::log_mark::{LOG_MARK_BYTES, LogMark, LogMarks};
-use pitlane::wire::record::Link;
+use pitlane::wire::record::{Link, NUMBER_MAX};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -297,6 +297,30 @@ fn every_flipped_byte_of_a_ring_has_its_defined_outcome_wherever_it_wraps() {
                 None => torn(first, last, (at_of(last + 1).start..at_of(last + 1).start + 4).contains(&at)),
             },
         });
+    }
+}
+
+/// Marks with a checksum that is right and numbers from which nobody could count on: they are damaged marks.
+#[test]
+fn marks_that_name_the_end_of_all_numbers_count_for_nothing_whatever_their_checksum() {
+    let site = Site::new();
+    let whole = site.written(3, 7);
+    let newest = LogMarks::parse(&whole).unwrap().newest;
+    for number in [u64::MAX, u64::MAX - 3, NUMBER_MAX + 1] {
+        let far = Link { number, chain: 1 };
+        for cleared in [1, number] {
+            let forged = |bytes: &mut Vec<u8>, generation| {
+                let mark = LogMark::new(generation, far, cleared);
+                bytes[mark.at()..mark.at() + LOG_MARK_BYTES].copy_from_slice(mark.as_bytes());
+            };
+            // The newer one: the one before it counts, which says the same of a log that is settled.
+            let mut bytes = whole.clone();
+            forged(&mut bytes, newest.generation.get() + 2);
+            assert_eq!(site.start_on(&bytes), clean(3, 7), "{number}");
+            // Both.
+            forged(&mut bytes, newest.generation.get() + 3);
+            assert_eq!(site.start_on(&bytes), Outcome::NotALog, "{number}");
+        }
     }
 }
 

@@ -6,20 +6,20 @@ mod exchange;
 #[path = "support/journal.rs"]
 mod journal;
 
-use exchange::{accepted, config, counter, limit, login, options, until, verify, wait_until};
+use exchange::{config, counter, counting_on, limit, login, trade, verify, wait_until};
 use journal::{Maker, knobs, with_segments};
-use pitlane::client::orders::OrderSession;
 use pitlane::config::Config;
 use pitlane::journal::{History, snapshots};
-use pitlane::launch::checks::DIGEST_EVERY;
 use pitlane::launch::rebuild::log_path;
 use pitlane::launch::twin::Twin;
 use pitlane::launch::{Exchange, LaunchFault};
 use pitlane::os::pages;
-use pitlane::types::{Channel, Command, Number, SideCode};
-use pitlane::wire::ouch::Outbound;
+use pitlane::types::{Command, Number, SideCode};
 use std::fs;
 use tempfile::TempDir;
+
+/// Records between two digests, as a configuration has them that does not say.
+const DIGEST_EVERY: u64 = 1 << 16;
 
 /// A small venue with segments and a shadow that takes a snapshot every `records` records.
 fn venue(records: u64) -> (TempDir, Config) {
@@ -31,24 +31,6 @@ fn venue(records: u64) -> (TempDir, Config) {
     with_segments(&mut config, &directory.path().join("segments"), 1 << 20);
     config.journal.snapshots.records = records;
     (directory, config)
-}
-
-/// Enters orders that rest, and waits for their answers.
-fn trade(session: &mut OrderSession, count: usize) {
-    for _ in 0..count {
-        let order = session.enter(&limit(SideCode::Sell, 1, 5_855_000)).unwrap();
-        accepted(session, order);
-    }
-}
-
-/// A session that goes on counting from what the venue says.
-fn session(exchange: &Exchange) -> OrderSession {
-    let mut with = options(exchange.endpoints(), "USER01", true);
-    with.sequence = 0;
-    let mut session = OrderSession::connect(with).unwrap();
-    session.query(Channel::NONE).unwrap();
-    until(&mut session, "the next number", |m| matches!(m, Outbound::AccountQueryResponse(_)));
-    session
 }
 
 #[test]
@@ -71,7 +53,7 @@ fn snapshots_are_taken_while_the_venue_trades_and_the_next_start_begins_behind_o
     let said = again.announcement().join("\n");
     assert!(said.contains(&format!("from the snapshot behind record {}", kept[0].0)), "{said}");
     // What was said before is there, and it goes on.
-    trade(&mut session(&again), 3);
+    trade(&mut counting_on(&again, true), 3);
     let mut buyer = login(&again, "USER03", true);
     let order = buyer.enter(&limit(SideCode::Buy, 1, 5_855_000)).unwrap();
     exchange::executed(&mut buyer, order);
@@ -90,7 +72,7 @@ fn the_shadow_tells_digests_and_live_matchers_agree_with_it() {
     maker.finish();
     let exchange = Exchange::open(config.clone()).unwrap();
     let endpoints = exchange.endpoints().clone();
-    let mut session = session(&exchange);
+    let mut session = counting_on(&exchange, true);
     trade(&mut session, 60);
     wait_until("a digest was told", || counter(&endpoints, "shadow.digests") == 1);
     wait_until("the live matcher agreed", || {

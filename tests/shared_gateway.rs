@@ -2,6 +2,10 @@
 //! across transports, exactly once, and clients that mean harm. The far side of the gateway (sequencer, matcher,
 //! egress) is played by the test: it accepts whatever has a number that is due.
 
+#[path = "support/market.rs"]
+mod market;
+
+use market::{WIDE, account, session, ticker};
 use pitlane::client::orders::*;
 use pitlane::gateway::agent::Gateway;
 use pitlane::gateway::core::{Core, Rate};
@@ -38,40 +42,10 @@ const BOB: SessionId = SessionId(1);
 const LONG: Duration = Duration::from_secs(60);
 
 fn market() -> Market {
-    let ticker = |name: &str| TickerSpec {
-        symbol: Symbol::from_text(name).unwrap(),
-        tick: Price(100),
-        lot: Quantity(1),
-        price_min: Price(100),
-        price_max: Price(10_000_000),
-        reference: Price(1_000_000),
-        matcher: MatcherId(0),
-        fees: Fees::default(),
-        auction: AuctionSpec::default(),
-    };
-    let limits = Limits {
-        enabled: true,
-        order_quantity_max: Quantity(1_000_000),
-        order_notional_max: Money(i128::MAX),
-        open_orders_max: 1000,
-        position_max: 1_000_000,
-        gross_exposure_max: Money(i128::MAX),
-        messages_per_second_max: 0,
-        price_collar: 0,
-        credit: Money(0),
-    };
-    let firm = Firm::from_text("ALFA").unwrap();
-    let account = |name: &str| AccountSpec { name: name.into(), firm, cash: Money(0), limits };
-    let session = |user: &str, account: u16, cancel_on_disconnect: bool| SessionSpec {
-        user: user.into(),
-        account: AccountId(account),
-        self_match: SelfMatch::OFF,
-        cancel_on_disconnect,
-    };
     Market {
         session_name: *b"    DAY001",
         tickers: vec![ticker("AAPL"), ticker("MSFT")],
-        accounts: vec![account("alpha"), account("beta")],
+        accounts: vec![account("alpha", "ALFA", WIDE), account("beta", "ALFA", WIDE)],
         sessions: vec![session("ALICE", 0, false), session("BOB", 1, true)],
         matchers: 1,
         orders_max: 1000,

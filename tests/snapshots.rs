@@ -10,7 +10,7 @@ use exchange::config;
 use journal::{Maker, knobs, with_segments};
 use pitlane::client::depth::DepthReader;
 use pitlane::config::{Config, OldSegments};
-use pitlane::journal::snapshots;
+use pitlane::journal::{SystemDisk, snapshots};
 use pitlane::launch::Exchange;
 use pitlane::launch::closing::Closing;
 use pitlane::launch::rebuild::log_path;
@@ -51,7 +51,8 @@ impl Site {
 
     fn shadow(&self) -> Shadow {
         let mut notes = Vec::new();
-        let shadow = Shadow::open(&self.config, knobs(&self.config), &mut notes).unwrap();
+        let shadow =
+            Shadow::open(&self.config, knobs(&self.config), &mut notes, Box::new(SystemDisk::plain())).unwrap();
         assert_eq!(notes, Vec::<String>::new());
         shadow
     }
@@ -279,7 +280,7 @@ fn a_state_that_is_not_what_the_journal_says_stops_a_replay() {
     let right = maker.number;
     maker.send(pitlane::types::Command::state_digest(number, digest ^ 1));
     maker.finish();
-    let mut shadow = Shadow::open(&config, knobs(&config), &mut Vec::new()).unwrap();
+    let mut shadow = Shadow::open(&config, knobs(&config), &mut Vec::new(), Box::new(SystemDisk::plain())).unwrap();
     while shadow.number() < right {
         shadow.step(right.0).unwrap();
     }

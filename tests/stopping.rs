@@ -20,15 +20,7 @@ use process::Site;
 use std::fs::OpenOptions;
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
-use support::{PATIENCE, accepted, canceled, config, counter, limit, login, login_at, until, wait_until};
-
-/// Enters orders one after another and waits for each answer.
-fn trade(session: &mut OrderSession, count: usize) {
-    for _ in 0..count {
-        let order = session.enter(&limit(SideCode::Sell, 1, 5_855_000)).unwrap();
-        accepted(session, order);
-    }
-}
+use support::{PATIENCE, accepted, canceled, config, counter, limit, login, login_at, trade, until, wait_until};
 
 #[test]
 fn a_file_cut_short_under_the_venue_ends_it_with_code_5_and_its_name() {
@@ -156,6 +148,42 @@ fn a_log_that_lost_its_last_record_after_a_clean_stop_is_refused() {
     assert!(Exchange::open(config.clone()).is_err());
     std::fs::remove_file(directory.path().join("clean-stop")).unwrap();
     assert_eq!(Exchange::open(config).unwrap().close().unwrap().number, closing.number - 1);
+}
+
+#[test]
+fn verify_says_how_the_last_run_ended_and_a_mark_that_is_damaged_or_does_not_fit_is_damage() {
+    let Some(site) = Site::new("process-crash", &[]) else { return };
+    let verify = |words: &[&str]| {
+        let output = site.output(&[&["verify"][..], words].concat());
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let venue = site.start();
+    trade(&mut login_at(&venue.endpoints, "USER01", true), 3);
+    venue.kill();
+    let (code, said) = verify(&[]);
+    assert!(code == Some(0) && said.contains("last stop  not in order, or none: there is no mark of one"), "{said}");
+    let venue = site.start();
+    assert_eq!(venue.stop(), 0);
+    let (code, said) = verify(&[]);
+    assert!(code == Some(0) && said.contains("last stop  in order, after record 4: its mark fits"), "{said}");
+    let mark = site.segments().join("clean-stop");
+    let whole = std::fs::read_to_string(&mark).unwrap();
+    std::fs::write(&mark, whole.replace("last record 4", "last record 5")).unwrap();
+    let (code, said) = verify(&[]);
+    assert!(code == Some(4) && said.contains("clean-stop: it is damaged: its lines come to checksum "), "{said}");
+    // One that is sound and says more than there is: the journal lost its end.
+    let next = pitlane::wire::record::Link { number: 9, chain: 1 };
+    let group = u64::from_str_radix(whole.lines().nth(1).unwrap().strip_prefix("group ").unwrap(), 16).unwrap();
+    pitlane::journal::clean::write(&site.segments(), group, next, &mut pitlane::journal::SystemDisk::plain()).unwrap();
+    for (code, said) in [verify(&[]), {
+        let run = site.output(&["run"]);
+        (run.status.code(), String::from_utf8_lossy(&run.stderr).into_owned())
+    }] {
+        assert_eq!(code, Some(4), "{said}");
+        assert!(said.contains("in order with last record 8") && said.contains("ends with record 4"), "{said}");
+    }
+    std::fs::remove_file(&mark).unwrap();
+    assert_eq!(verify(&[]).0, Some(0));
 }
 
 /// An order of `session` that waits in the book.

@@ -7,7 +7,7 @@ use super::replay::failure;
 use super::{ConfigArgument, Failure, Outcome};
 use crate::config::Config;
 use crate::journal::segments::Lock;
-use crate::journal::snapshots;
+use crate::journal::{SystemDisk, snapshots};
 use crate::launch::LaunchFault;
 use crate::launch::closing::hex;
 use crate::launch::derived::Place;
@@ -43,7 +43,7 @@ pub fn main(arguments: Arguments) -> Outcome {
     };
     let _held = Lock::hold(&knobs.directory).map_err(|fault| failure(LaunchFault::Journal(fault)))?;
     let mut notes = Vec::new();
-    let mut shadow = Shadow::open(&config, knobs, &mut notes).map_err(failure)?;
+    let mut shadow = Shadow::open(&config, knobs, &mut notes, Box::new(SystemDisk::plain())).map_err(failure)?;
     notes.iter().for_each(|note| println!("note       {note}"));
     println!("begins     behind record {}", shadow.number());
     while shadow.step(u64::MAX).map_err(failure)?.is_some() {}

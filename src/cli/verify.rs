@@ -1,15 +1,16 @@
-//! `pitlane verify`: checks a stopped exchange's journal, segments, log, snapshots and derived files, and says what it found. Changes nothing and
-//! starts nothing; what a start would cut or refuse is told.
+//! `pitlane verify`: checks a stopped exchange's journal, segments, log, mark of the last stop, snapshots and derived files, and
+//! says what it found. Changes nothing and starts nothing; what a start would cut or refuse is told.
 
 use super::replay::failure;
 use super::{ConfigArgument, Failure, Outcome};
 use crate::config::{Config, OldSegments};
+use crate::journal::clean::{self, LastStop};
 use crate::journal::history::go_on_in;
 use crate::journal::snapshots;
 use crate::journal::{JournalFault, LogReader, TailState, host_boot, segments};
 use crate::launch::LaunchFault;
 use crate::launch::closing::hex;
-use crate::launch::rebuild::{group, log_home, log_path};
+use crate::launch::rebuild::{group, log_home, log_path, mark_home};
 use crate::launch::restore;
 use crate::wire::record::Link;
 use clap::Args;
@@ -29,6 +30,8 @@ pub struct Arguments {
 struct Places {
     log: PathBuf,
     segments: Option<PathBuf>,
+    /// Directory of the mark of the last stop.
+    mark: PathBuf,
     group: Option<u64>,
     old: OldSegments,
 }
@@ -43,8 +46,9 @@ pub fn main(arguments: Arguments) -> Outcome {
         Some(directory) => check_segments(directory, places.group, places.old).map_err(damage)?,
         None => None,
     };
+    let mut next = end;
     if places.log.exists() {
-        check_log(&places, end).map_err(damage)?;
+        next = Some(check_log(&places, end).map_err(damage)?);
     } else if let Some(end) = end {
         println!(
             "log        {} is not there; a start goes on in a fresh one with record {}",
@@ -55,6 +59,9 @@ pub fn main(arguments: Arguments) -> Outcome {
         return Err(Failure::Fault(format!("there is no journal: neither {} nor a segment", shown(&places.log))));
     }
     println!("verified   every record is in its place");
+    if let Some(next) = next {
+        check_stop(&places, next).map_err(damage)?;
+    }
     match &arguments.directory {
         Some(_) => Ok(()),
         None => check_snapshots(&arguments.config.load()?),
@@ -89,6 +96,7 @@ fn places(arguments: &Arguments) -> Result<Places, Failure> {
     if let Some(directory) = &arguments.directory {
         return Ok(Places {
             log: log_path(directory),
+            mark: directory.clone(),
             segments: Some(directory.clone()),
             group: None,
             old: OldSegments::Keep,
@@ -96,9 +104,9 @@ fn places(arguments: &Arguments) -> Result<Places, Failure> {
     }
     let config = arguments.config.load()?;
     let old = config.journal.snapshots.old_segments;
-    let log = log_path(log_home(&config));
+    let (log, mark) = (log_path(log_home(&config)), mark_home(&config).to_owned());
     let segments = config.journal.segments.map(|knobs| knobs.directory);
-    Ok(Places { log, segments, group: Some(group(&config.market)), old })
+    Ok(Places { log, segments, mark, group: Some(group(&config.market)), old })
 }
 
 fn damage(fault: JournalFault) -> Failure {
@@ -124,8 +132,17 @@ fn check_segments(directory: &Path, group: Option<u64>, old: OldSegments) -> Res
     Ok(end)
 }
 
-/// A line about the log, and one about how it goes with the segments.
-fn check_log(places: &Places, end: Option<Link>) -> Result<(), JournalFault> {
+/// A line about how the last run ended: whether it left a mark, which must fit the journal's end.
+fn check_stop(places: &Places, next: Link) -> Result<(), JournalFault> {
+    match clean::check(&places.mark, places.group, next)? {
+        LastStop::Clean => println!("last stop  in order, after record {}: its mark fits", next.number - 1),
+        LastStop::Unknown => println!("last stop  not in order, or none: there is no mark of one"),
+    }
+    Ok(())
+}
+
+/// A line about the log, and one about how it goes with the segments. What the record after both must carry.
+fn check_log(places: &Places, end: Option<Link>) -> Result<Link, JournalFault> {
     let path = &places.log;
     let mut reader = LogReader::open(path)?;
     let (found, first) = (reader.header().group.get(), reader.number_next());
@@ -160,7 +177,8 @@ fn check_log(places: &Places, end: Option<Link>) -> Result<(), JournalFault> {
         }
         None => {}
     }
-    Ok(())
+    while reader.number_next() <= last && reader.next()?.is_some() {}
+    Ok(reader.link())
 }
 
 fn range(first: u64, next: u64) -> String {

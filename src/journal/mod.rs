@@ -19,7 +19,7 @@
 //! - [`reader`] follows a log; `walk` checks records for it and for segments, and believes nothing it has not checked.
 //! - [`recovery`] decides at start what the end of a log means: clean, torn, or damaged.
 //! - [`persister`] moves the log to segments and owns the mark of what is synced; [`segment`] writes them, [`disk`] is
-//!   the seam beneath; [`release`] gives the log's room back.
+//!   the seam beneath them and all other files there; [`release`] gives the log's room back.
 //! - [`pressure`] says who may still write when log or disk run short of room or the disk falls behind; [`lag`] tells
 //!   people how far it is.
 //! - [`segments`] takes a directory over at start, `survey` reads and verifies it; [`history`] reads segments and log as one journal.

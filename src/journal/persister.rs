@@ -22,7 +22,7 @@ use super::disk::Disk;
 use super::fault::JournalFault;
 use super::pressure::Gauge;
 use super::release::Release;
-use super::segment::SegmentWriter;
+use super::segment::{GROUP_BYTES_MAX, SegmentWriter};
 use super::{LogReader, RECORD_BYTES};
 use crate::os::clock::{Clock, wake_on_time};
 use crate::runtime::agent::Agent;
@@ -32,8 +32,8 @@ use crate::runtime::runner::StopFlag;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 
-/// Records of one group at most: 1 MiB, some milliseconds of a disk, and more than the gate lets wait.
-pub const GROUP_RECORDS_MAX: usize = (1 << 20) / RECORD_BYTES;
+/// Records of one group at most.
+pub const GROUP_RECORDS_MAX: usize = GROUP_BYTES_MAX / RECORD_BYTES;
 /// Quiet after which a mark says that all is synced. Longer than the pauses of a busy venue, so that no order waits for
 /// it; short, because damage to the last group can be told from a write cut off only with that mark.
 const SETTLE_AFTER_NS: u64 = 50_000_000;

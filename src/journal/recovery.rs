@@ -112,8 +112,7 @@ pub fn recover(options: &LogOptions, group: u64) -> Result<(LogReader, Tail), Jo
     let Surveyed { mut state, next, rest, left_over } = survey(&memory, &page, path)?;
     if let TailState::Torn(torn) = &mut state {
         let bytes = torn_bytes(&memory, &rest, torn.bytes);
-        torn.quarantine =
-            Some(quarantine(path, "quarantine", &bytes).map_err(JournalFault::io("keep the torn tail of", path))?);
+        torn.quarantine = Some(quarantine(path, &bytes).map_err(JournalFault::io("keep the torn tail of", path))?);
         clear(&memory, &rest, torn.bytes);
     }
     let newest = page.marks.newest;
@@ -198,25 +197,26 @@ fn torn_bytes(memory: &Mapped, rest: &[Range<usize>], bytes: usize) -> Vec<u8> {
     torn
 }
 
-/// Copies a torn tail beside its file, under the first free number, and syncs the copy where that means something.
-/// Through a mapping, because hugetlbfs knows no `write`; there the file ends in zeros up to a whole page.
-pub(super) fn quarantine(file: &Path, suffix: &str, bytes: &[u8]) -> io::Result<PathBuf> {
-    for number in 1..=QUARANTINES_MAX {
+/// Copies a torn tail beside its log and syncs the copy where that means something. Through a mapping, because hugetlbfs
+/// knows no `write`; there the file ends in zeros up to a whole page.
+fn quarantine(log: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let path = quarantine_path(log, "quarantine")?;
+    let copy = Mapped::create(&path, bytes.len())?;
+    copy.touch()?;
+    copy.write(0, bytes);
+    copy.file().map_or(Ok(()), |file| file.sync_all())?;
+    Ok(path)
+}
+
+/// A name beside a file, with the first number that is free. Nobody else makes such names: the file's lock is ours.
+pub(super) fn quarantine_path(file: &Path, suffix: &str) -> io::Result<PathBuf> {
+    let name = |number| {
         let mut name = file.as_os_str().to_owned();
         name.push(format!(".{suffix}-{number}"));
-        let path = PathBuf::from(name);
-        match Mapped::create(&path, bytes.len()) {
-            Ok(copy) => {
-                copy.touch()?;
-                copy.write(0, bytes);
-                copy.file().map_or(Ok(()), |file| file.sync_all())?;
-                return Ok(path);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("too many quarantine files are there already"))
+        PathBuf::from(name)
+    };
+    let free = (1..=QUARANTINES_MAX).map(name).find(|path| !path.exists());
+    free.ok_or_else(|| io::Error::other("too many quarantine files are there already"))
 }
 
 /// Zeroes the first `bytes` of what stands in `rest`. Dying in the middle leaves a shorter one, which the next start treats

@@ -9,22 +9,22 @@
 //! [`crate::wire::segment`]. Cold; the persister's thread alone. Each call is bounded by a group or a chunk of zeros.
 
 use super::RECORD_BYTES;
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::fault::JournalFault;
 use super::segments::{Found, PREPARED, Segments, segment_path};
 use crate::wire::record::{Link, RECORDS_START};
 use crate::wire::segment::{SegmentHeader, SegmentMark};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use zerocopy::IntoBytes;
 
 /// Zeros written and synced at once while a segment is prepared: some milliseconds of a disk.
 const CHUNK_BYTES: usize = 256 << 10;
 static ZEROS: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
-/// Owner may read and write, nobody else.
-const FILE_MODE: u32 = 0o600;
+/// Records of one group at most, in bytes: some milliseconds of a disk, and more than the gate lets wait.
+pub(super) const GROUP_BYTES_MAX: usize = 1 << 20;
 
 /// Where segments are and how large new ones become.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,7 +85,7 @@ impl SegmentWriter {
         disk: &mut dyn Disk,
     ) -> Result<SegmentWriter, JournalFault> {
         assert!(bytes >= SegmentOptions::bytes_for(1), "a segment has room for a record");
-        remove_prepared(&segments.directory)?;
+        remove_prepared(&segments.directory, disk)?;
         let Some(found) = segments.last().cloned() else {
             let mut ahead = begin(&segments.directory, 1, bytes, disk)?;
             while !ahead.extend(bytes, disk)? {}
@@ -95,6 +95,7 @@ impl SegmentWriter {
         let mut writer = SegmentWriter { current: Current::of(&found)?, segments, bytes, ahead: None, next: found.end };
         let directory = writer.segments.directory.clone();
         disk.sync_names(&directory).map_err(disk_fault("sync the names in", &directory))?;
+        writer.current.clear_behind(disk)?;
         writer.current.write_again(found.synced, disk)?;
         // What recovery found is the new ground: a mark of before must not judge what is written from now on.
         writer.settle(disk)?;
@@ -163,7 +164,7 @@ impl SegmentWriter {
         let extended = ahead.extend(self.bytes, disk);
         if extended.is_err() {
             // Made anew next time: what a failed sync had to write must not count as written.
-            let _ = std::fs::remove_file(&ahead.path);
+            let _ = disk.remove(&ahead.path);
             self.ahead = None;
         }
         extended.map(|_| true)
@@ -187,9 +188,8 @@ impl SegmentWriter {
 
 impl Current {
     fn of(found: &Found) -> Result<Current, JournalFault> {
-        let file = OpenOptions::new().read(true).write(true).open(&found.path);
         Ok(Current {
-            file: file.map_err(JournalFault::io("open the segment", &found.path))?,
+            file: disk::open(&found.path).map_err(JournalFault::io("open the segment", &found.path))?,
             path: found.path.clone(),
             number: found.number,
             at: found.at,
@@ -197,6 +197,16 @@ impl Current {
             generation: found.generation,
             is_settled: false,
         })
+    }
+
+    /// Writes zeros behind the last record, as far as a group can have been torn. The start cut it off already; but if that
+    /// failed, the system has zeros in memory that the disk does not have, and holds them for clean.
+    fn clear_behind(&mut self, disk: &mut dyn Disk) -> Result<(), JournalFault> {
+        let end = self.bytes.min(self.at + GROUP_BYTES_MAX);
+        for at in (self.at..end).step_by(CHUNK_BYTES) {
+            write_all(&self.file, &self.path, &[(at as u64, &ZEROS[..CHUNK_BYTES.min(end - at)])], disk)?;
+        }
+        Ok(())
     }
 
     /// Writes once more what no mark knows to be synced. It was read, and so the system has it in memory; but after a
@@ -249,10 +259,9 @@ pub(super) fn disk_fault(attempted: &'static str, path: &Path) -> impl FnOnce(io
 /// A file for segment `number` with its blocks taken; one that does not get them leaves nothing behind.
 fn begin(directory: &Path, number: u64, bytes: usize, disk: &mut dyn Disk) -> Result<Prepared, JournalFault> {
     let path = segment_path(directory, number).with_extension(PREPARED);
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(&path);
-    let file = file.map_err(disk_fault("create", &path))?;
+    let file = disk.create(&path).map_err(disk_fault("create", &path))?;
     if let Err(error) = disk.allocate(&file, bytes) {
-        let _ = std::fs::remove_file(&path);
+        let _ = disk.remove(&path);
         return Err(disk_fault("take the blocks of", &path)(error));
     }
     Ok(Prepared { file, path, zeroed: 0 })
@@ -277,14 +286,14 @@ fn named(
 }
 
 /// Takes away what an earlier process had prepared: it holds no record.
-fn remove_prepared(directory: &Path) -> Result<(), JournalFault> {
+fn remove_prepared(directory: &Path, disk: &mut dyn Disk) -> Result<(), JournalFault> {
     let fault = || JournalFault::io("clean up the directory", directory);
     for entry in std::fs::read_dir(directory).map_err(fault())? {
         let path = entry.map_err(fault())?.path();
         let is_segment =
             path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.starts_with("segment-"));
         if is_segment && path.extension().is_some_and(|extension| extension == PREPARED) {
-            std::fs::remove_file(&path).map_err(fault())?;
+            disk.remove(&path).map_err(disk_fault("clean up the file", &path))?;
         }
     }
     Ok(())

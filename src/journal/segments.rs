@@ -11,8 +11,10 @@
 //! Cold. [`Segments::take`] holds the directory by its lock from then on; [`survey`] only looks.
 
 use super::archive;
+use super::disk::{self, Disk, SystemDisk, home};
 use super::fault::JournalFault;
-use super::recovery::quarantine;
+use super::recovery::quarantine_path;
+use super::segment::disk_fault;
 pub use super::survey::survey;
 use super::survey::survey_after;
 use super::walk::{Break, Position, RecordView, Walk};
@@ -391,7 +393,7 @@ impl Segments {
     /// # Errors
     /// `Busy` when a living process has it; any other [`JournalFault`], and then nothing was changed.
     pub fn take(directory: &Path, group: u64, each: impl FnMut(&Sequenced)) -> Result<Segments, JournalFault> {
-        Segments::take_after(Lock::hold(directory)?, group, None, each)
+        Segments::take_after(Lock::hold(directory)?, group, None, &mut SystemDisk::plain(), each)
     }
 
     /// The same behind a snapshot, of a directory whose lock is held: only records behind it are verified, and go to `each`.
@@ -401,6 +403,7 @@ impl Segments {
         lock: Lock,
         group: u64,
         after: Option<Behind>,
+        disk: &mut dyn Disk,
         each: impl FnMut(&Sequenced),
     ) -> Result<Segments, JournalFault> {
         let Lock { directory, file: lock } = lock;
@@ -410,7 +413,7 @@ impl Segments {
         if let Some(found) = &mut last
             && let TailState::Torn(torn) = &mut found.state
         {
-            cut(&found.path, torn)?;
+            cut(&found.path, torn, disk)?;
         }
         Ok(Segments { directory: directory.to_path_buf(), group, _lock: lock, last })
     }
@@ -463,16 +466,26 @@ fn hold(directory: &Path) -> Result<File, JournalFault> {
 }
 
 /// Keeps a torn end beside its segment and puts zeros in its place. Dying in the middle leaves a shorter one, which the
-/// next start treats alike.
-fn cut(path: &Path, torn: &mut Torn) -> Result<(), JournalFault> {
-    let file = OpenOptions::new().read(true).write(true).open(path);
-    let file = file.map_err(JournalFault::io("open the segment", path))?;
+/// next start treats alike; a sync that fails leaves zeros that are in memory only, which the segments' writer knows.
+fn cut(path: &Path, torn: &mut Torn, disk: &mut dyn Disk) -> Result<(), JournalFault> {
+    let file = disk::open(path).map_err(JournalFault::io("open the segment", path))?;
     let mut bytes = vec![0; torn.bytes];
     file.read_exact_at(&mut bytes, torn.at as u64).map_err(JournalFault::io("read the torn end of", path))?;
-    let kept = quarantine(path, "torn", &bytes).map_err(JournalFault::io("keep the torn end of", path))?;
+    torn.quarantine = Some(keep(path, &bytes, disk).map_err(disk_fault("keep the torn end of", path))?);
     bytes.fill(0);
-    let cleared = file.write_all_at(&bytes, torn.at as u64).and_then(|()| file.sync_data());
-    cleared.map_err(JournalFault::io("clear the torn end of", path))?;
-    torn.quarantine = Some(kept);
-    Ok(())
+    let cleared = disk.write(&file, torn.at as u64, &bytes).and_then(|()| disk.sync(&file));
+    cleared.map_err(disk_fault("clear the torn end of", path))
+}
+
+/// Copies what was torn beside its segment, under a name that nothing has.
+fn keep(path: &Path, bytes: &[u8], disk: &mut dyn Disk) -> io::Result<PathBuf> {
+    let kept = quarantine_path(path, "torn")?;
+    let copy = disk.create(&kept)?;
+    let written =
+        disk.write(&copy, 0, bytes).and_then(|()| disk.sync(&copy)).and_then(|()| disk.sync_names(home(&kept)));
+    if let Err(error) = written {
+        let _ = disk.remove(&kept);
+        return Err(error);
+    }
+    Ok(kept)
 }

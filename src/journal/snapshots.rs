@@ -7,6 +7,7 @@
 //! the sections is not known here. Everything about snapshots is derived: without any, a start replays the journal.
 //! Cold.
 
+use super::disk::{Disk, Sliced};
 use super::fault::JournalFault;
 use super::segment::disk_fault;
 use super::segments::numbered;
@@ -14,10 +15,9 @@ use crate::types::{Nanos, Number};
 use crate::wire::record::Link;
 use crate::wire::snapshot::{SNAPSHOT_MAGIC, SectionHeader, SnapshotHeader};
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
@@ -28,10 +28,6 @@ const PREFIX: &str = "snapshot-";
 const DIGITS: usize = 20;
 /// What the name of one that is being written ends with.
 const UNFINISHED: &str = "new";
-/// Bytes written between two syncs: some ten milliseconds of a disk.
-const SLICE_BYTES: usize = 4 << 20;
-/// Owner may read and write, nobody else.
-const FILE_MODE: u32 = 0o600;
 /// Snapshots kept: if the newest turns out bad, there is another.
 pub const KEPT: usize = 2;
 
@@ -146,7 +142,7 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotFault> {
             market: header.market.get(),
             number,
             time: Nanos(header.time.get()),
-            link: Link { number: number.0.wrapping_add(1), chain: header.chain.get() },
+            link: Link { number: number.0 + 1, chain: header.chain.get() },
             state: header.state.get(),
         },
         sections: placed,
@@ -157,20 +153,25 @@ pub fn read(path: &Path) -> Result<Snapshot, SnapshotFault> {
 /// Writes one, whole or not at all. One of the same record is replaced.
 /// # Errors
 /// `Disk`; nothing is left behind then, and those there were stay.
-pub fn write(directory: &Path, head: &SnapshotHead, sections: &[Section]) -> Result<PathBuf, JournalFault> {
+pub fn write(
+    directory: &Path,
+    head: &SnapshotHead,
+    sections: &[Section],
+    disk: &mut dyn Disk,
+) -> Result<PathBuf, JournalFault> {
     let path = snapshot_path(directory, head.number);
     let unfinished = path.with_extension(UNFINISHED);
-    let written = write_unfinished(&unfinished, head, sections);
+    let written = write_unfinished(&unfinished, head, sections, disk);
     if let Err(error) = written {
-        let _ = std::fs::remove_file(&unfinished);
+        let _ = disk.remove(&unfinished);
         return Err(disk_fault("write the snapshot", &path)(error));
     }
-    let named = std::fs::rename(&unfinished, &path).and_then(|()| File::open(directory)?.sync_all());
+    let named = disk.rename(&unfinished, &path).and_then(|()| disk.sync_names(directory));
     named.map_err(disk_fault("name the snapshot", &path))?;
     Ok(path)
 }
 
-fn write_unfinished(path: &Path, head: &SnapshotHead, sections: &[Section]) -> io::Result<()> {
+fn write_unfinished(path: &Path, head: &SnapshotHead, sections: &[Section], disk: &mut dyn Disk) -> io::Result<u64> {
     let table: Vec<SectionHeader> = sections
         .iter()
         .map(|section| SectionHeader {
@@ -190,33 +191,28 @@ fn write_unfinished(path: &Path, head: &SnapshotHead, sections: &[Section]) -> i
         ..SnapshotHeader::new_zeroed()
     };
     let header = header.seal(&table);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
+    let mut file = Sliced::create(path, disk)?;
     file.write_all(header.as_bytes())?;
     file.write_all(table.as_bytes())?;
-    for slice in sections.iter().flat_map(|section| section.bytes.chunks(SLICE_BYTES)) {
-        file.write_all(slice)?;
-        if slice.len() == SLICE_BYTES {
-            file.sync_data()?;
-        }
-    }
-    file.sync_all()
+    sections.iter().try_for_each(|section| file.write_all(&section.bytes))?;
+    file.finish()
 }
 
 /// Takes away all but the newest [`KEPT`], and what a write that was cut off left. Gives the number behind which the
 /// oldest of those kept stands, when there are so many.
 /// # Errors
-/// `Io`.
-pub fn prune(directory: &Path) -> Result<Option<Number>, JournalFault> {
+/// `Disk`, `Io`.
+pub fn prune(directory: &Path, disk: &mut dyn Disk) -> Result<Option<Number>, JournalFault> {
     let found = list(directory)?;
     for (_, path) in found.iter().skip(KEPT) {
-        std::fs::remove_file(path).map_err(JournalFault::io("remove the snapshot", path))?;
+        disk.remove(path).map_err(disk_fault("remove the snapshot", path))?;
     }
     let fault = || JournalFault::io("clean up the directory", directory);
     for entry in std::fs::read_dir(directory).map_err(fault())? {
         let path = entry.map_err(fault())?.path();
         let is_ours = path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.starts_with(PREFIX));
         if is_ours && path.extension().is_some_and(|extension| extension == UNFINISHED) {
-            std::fs::remove_file(&path).map_err(fault())?;
+            disk.remove(&path).map_err(disk_fault("clean up the file", &path))?;
         }
     }
     Ok(found.get(KEPT - 1).map(|(number, _)| *number))

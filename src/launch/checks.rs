@@ -1,7 +1,8 @@
 //! Digests of the state that stand in the journal, compared by whoever replays it. Cold.
 //!
-//! A record of the venue says which digest the state had behind an earlier record, a multiple of [`DIGEST_EVERY`]. Whoever
-//! comes to such a number works its own digest out and keeps it until the record comes. A digest walks all orders, so a
+//! A record of the venue says which digest the state had behind an earlier record, a multiple of `digest_records`. Whoever
+//! comes to such a number works its own digest out and keeps it until the record comes. Where the distance was another when
+//! the record was made, most are passed over. A digest walks all orders, so a
 //! start does not work out those that lie far back: what matters there is that the state it goes on with is right.
 
 use super::twin::Twin;
@@ -9,8 +10,6 @@ use crate::types::{Number, Sequenced};
 use std::collections::VecDeque;
 use std::fmt;
 
-/// Records between two digests.
-pub const DIGEST_EVERY: u64 = 1 << 16;
 /// Digests kept until their record comes: it is at most a few intervals behind.
 const KEPT_MAX: usize = 64;
 
@@ -41,6 +40,8 @@ impl std::error::Error for Mismatch {}
 /// Digests worked out and not yet compared.
 #[derive(Clone, Debug)]
 pub struct Checks {
+    /// Records between two digests.
+    every: u64,
     /// Numbers before it are not looked at.
     from: u64,
     known: VecDeque<(Number, u64)>,
@@ -48,14 +49,14 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Of all digests of numbers from `from` on.
-    pub fn from(from: u64) -> Checks {
-        Checks { from, known: VecDeque::with_capacity(KEPT_MAX), compared: 0 }
+    /// Of all digests, one `every` so many records, of numbers from `from` on.
+    pub fn from(every: u64, from: u64) -> Checks {
+        Checks { every, from, known: VecDeque::with_capacity(KEPT_MAX), compared: 0 }
     }
 
     /// Of the digests in the last two intervals before `last`, and all behind.
-    pub fn near(last: u64) -> Checks {
-        Checks::from(last.saturating_sub(2 * DIGEST_EVERY))
+    pub fn near(every: u64, last: u64) -> Checks {
+        Checks::from(every, last.saturating_sub(2 * every))
     }
 
     /// Leaves out digests of numbers before `from`, to catch up.
@@ -68,7 +69,7 @@ impl Checks {
     /// Its digest is another than that of the state was.
     #[inline]
     pub fn on(&mut self, record: &Sequenced, twin: &Twin) -> Result<(), Mismatch> {
-        if record.number.0.is_multiple_of(DIGEST_EVERY) && record.number.0 >= self.from {
+        if record.number.0.is_multiple_of(self.every) && record.number.0 >= self.from {
             self.note(record.number, twin.digest());
         }
         match record.command.as_state_digest() {

@@ -9,13 +9,15 @@
 use crate::egress::fan::Outlet;
 use crate::feed::{Depths, FeedEncoder, FeedStore};
 use crate::gateway::outbound::Outbound;
+use crate::journal::Disk;
+use crate::journal::disk::open;
 use crate::types::bytes::{Malformed, Reader, Writer};
 use crate::types::{Market, PublicFact, Published, Report, ReportBody, SessionId};
 use crate::wire::ouch::MESSAGE_MAX;
+use crate::wire::record::NUMBER_MAX;
 use crate::wire::soup::{self, HEADER_BYTES};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes of one output that wait in memory at most, beside one message.
@@ -23,8 +25,6 @@ const WAITING_BYTES_MAX: usize = 64 << 10;
 /// Room for the messages of one fact: the start of a day names every ticker.
 const FACT_BYTES_MIN: usize = 1 << 12;
 const FACT_BYTES_A_TICKER: usize = 64;
-/// Owner may read and write, nobody else.
-const FILE_MODE: u32 = 0o600;
 
 /// How far an output stream has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -76,6 +76,8 @@ impl Places {
                 digest: from.u64("digest of an output")?,
                 ended: from.flag("end of an output")?,
             };
+            // No message is empty, and none that counts on from here overflows.
+            from.check(place.messages <= place.bytes && place.bytes <= NUMBER_MAX, "messages of an output")?;
         }
         Ok(places)
     }
@@ -107,20 +109,19 @@ struct Output {
 }
 
 impl Output {
-    fn write_out(&mut self) -> io::Result<()> {
+    fn write_out(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         if let Some(path) = self.path.as_ref().filter(|_| !self.waiting.is_empty()) {
-            let file = OpenOptions::new().write(true).open(path)?;
-            file.write_all_at(&self.waiting, self.place.bytes - self.waiting.len() as u64)?;
+            disk.write(&open(path)?, self.place.bytes - self.waiting.len() as u64, &self.waiting)?;
             self.is_unsynced = true;
         }
         self.waiting.clear();
         Ok(())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        self.write_out()?;
+    fn sync(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        self.write_out(disk)?;
         if let Some(path) = self.path.as_ref().filter(|_| self.is_unsynced) {
-            File::open(path)?.sync_data()?;
+            disk.sync(&open(path)?)?;
             self.is_unsynced = false;
         }
         Ok(())
@@ -136,6 +137,7 @@ pub struct Derived {
     depths: Depths,
     sessions: Vec<Output>,
     feed: Output,
+    disk: Box<dyn Disk>,
     failed: Option<(PathBuf, io::Error)>,
 }
 
@@ -150,6 +152,7 @@ impl Derived {
         places: &Places,
         depths: Option<&[u8]>,
         segments: Option<&Path>,
+        mut disk: Box<dyn Disk>,
     ) -> io::Result<Derived> {
         let mut known = Depths::new(market, levels_max);
         if let Some(bytes) = depths {
@@ -158,11 +161,11 @@ impl Derived {
             loaded.map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed))?;
         }
         if let Some(segments) = segments {
-            std::fs::create_dir_all(directory(segments))?;
+            disk.make_directory(&directory(segments))?;
         }
-        let output = |place: &Place, path: Option<PathBuf>| -> io::Result<Output> {
+        let mut output = |place: &Place, path: Option<PathBuf>| -> io::Result<Output> {
             if let Some(path) = &path {
-                cut_back(path, place.bytes)?;
+                cut_back(path, place.bytes, &mut *disk)?;
             }
             Ok(Output { path, place: *place, waiting: Vec::new(), is_unsynced: true })
         };
@@ -173,8 +176,8 @@ impl Derived {
         let feed = output(&places.feed, segments.map(feed_path))?;
         if let Some(segments) = segments {
             // Their names must be there after a loss of power, too.
-            File::open(directory(segments))?.sync_all()?;
-            File::open(segments)?.sync_all()?;
+            disk.sync_names(&directory(segments))?;
+            disk.sync_names(segments)?;
         }
         Ok(Derived {
             outbound: Outbound::new(market),
@@ -183,6 +186,7 @@ impl Derived {
             depths: known,
             sessions,
             feed,
+            disk,
             failed: None,
         })
     }
@@ -203,7 +207,7 @@ impl Derived {
     pub fn sync(&mut self) -> Result<(), (PathBuf, io::Error)> {
         for output in self.sessions.iter_mut().chain([&mut self.feed]) {
             if self.failed.is_none()
-                && let Err(error) = output.sync()
+                && let Err(error) = output.sync(&mut *self.disk)
             {
                 self.failed = Some((output.path.clone().unwrap_or_default(), error));
             }
@@ -216,20 +220,23 @@ impl Derived {
 }
 
 /// Cuts a file to its first `bytes` bytes; makes one that is not there when that are none.
-fn cut_back(path: &Path, bytes: u64) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create(bytes == 0).truncate(false).mode(FILE_MODE).open(path)?;
+fn cut_back(path: &Path, bytes: u64, disk: &mut dyn Disk) -> io::Result<()> {
+    if bytes == 0 {
+        return disk.create(path).map(drop);
+    }
+    let file = open(path)?;
     if file.metadata()?.len() < bytes {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than the snapshot says"));
     }
-    file.set_len(bytes)
+    disk.cut(&file, bytes)
 }
 
 /// Keeps the first failure of a write; what comes after it is only counted.
-fn advance(output: &mut Output, failed: &mut Option<(PathBuf, io::Error)>) {
+fn advance(output: &mut Output, failed: &mut Option<(PathBuf, io::Error)>, disk: &mut dyn Disk) {
     if failed.is_some() {
         output.waiting.clear();
     } else if output.waiting.len() >= WAITING_BYTES_MAX
-        && let Err(error) = output.write_out()
+        && let Err(error) = output.write_out(disk)
     {
         *failed = Some((output.path.clone().unwrap_or_default(), error));
     }
@@ -247,7 +254,7 @@ impl Outlet for Derived {
         output.place.messages += 1;
         output.place.digest = u64::from(crc32c::crc32c_append(output.place.digest as u32, packet));
         output.place.ended |= report.body == ReportBody::DayEnd;
-        advance(output, &mut self.failed);
+        advance(output, &mut self.failed, &mut *self.disk);
     }
 
     fn publish(&mut self, published: Published) {
@@ -263,7 +270,7 @@ impl Outlet for Derived {
         if said > 0 {
             self.depths.on(&published, self.feed.place.messages);
         }
-        advance(&mut self.feed, &mut self.failed);
+        advance(&mut self.feed, &mut self.failed, &mut *self.disk);
     }
 }
 

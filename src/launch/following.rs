@@ -7,15 +7,16 @@
 //! begins anew after a pause: the journal goes on, only the next start would take longer. A state that differs is another
 //! matter: then either this memory or that of the venue is wrong, and the process ends.
 //!
-//! **Digests.** At every [`DIGEST_EVERY`] records, unless it is far behind, the shadow works out the digest of its whole
+//! **Digests.** At every `digest_records` records, unless it is far behind, the shadow works out the digest of its whole
 //! state and sends it as a command of the venue, by the operator's cold way into the sequencer. When that record is
 //! executed, each live matcher tells a summary of its books ([`crate::engine::book::Shard::summary`]), and the shadow
 //! compares it with its twin's at the same record.
 
 use super::LaunchFault;
-use super::checks::{DIGEST_EVERY, Mismatch};
+use super::checks::Mismatch;
 use super::shadow::Shadow;
 use crate::config::Config;
+use crate::journal::Disk;
 use crate::matcher::Summary;
 use crate::os::clock::Clock;
 use crate::runtime::agent::Agent;
@@ -28,8 +29,11 @@ use std::sync::{Arc, Mutex};
 
 /// Records taken in one turn at most: a millisecond.
 const RECORDS_A_TURN_MAX: usize = 2_048;
-/// Records behind from which on digests are left out, so that the shadow catches up.
-const BEHIND_MAX: u64 = 4 * DIGEST_EVERY;
+/// Digests behind from which on some are left out, so that the shadow catches up; then the last of them are told.
+const BEHIND_MAX: u64 = 4;
+const BEHIND_TOLD: u64 = 2;
+/// Records since the newest snapshot that are worth another one at a stop, if they are fewer than between two.
+const LAST_RECORDS_MIN: u64 = 1 << 16;
 /// Records that a stop catches up on for a last snapshot: a second or two.
 const LAST_RECORDS_MAX: u64 = 2_000_000;
 /// Pause after a disk that refused.
@@ -112,6 +116,7 @@ pub struct Following {
     links: FollowingLinks,
     counters: FollowingCounters,
     clock: Box<dyn Clock + Send>,
+    disk: Box<dyn Disk>,
     shadow: Option<Shadow>,
     expected: Expected,
     /// Digests up to here were told by an earlier run, or need not be.
@@ -125,13 +130,13 @@ pub struct Following {
 }
 
 impl Following {
-    /// Of an exchange with segments that begins behind record `last`. `clock` does not go back.
+    /// Of an exchange with segments on `disk` that begins behind record `last`. `clock` does not go back.
     pub fn new(
         config: &Config,
         last: Number,
         links: FollowingLinks,
         counters: FollowingCounters,
-        mut clock: Box<dyn Clock + Send>,
+        (mut clock, disk): (Box<dyn Clock + Send>, Box<dyn Disk>),
     ) -> Following {
         let now_ns = clock.now();
         Following {
@@ -140,6 +145,7 @@ impl Following {
             links,
             counters,
             clock,
+            disk,
             shadow: None,
             told: last,
             taken_at_ns: now_ns,
@@ -169,7 +175,7 @@ impl Following {
         }
         let Some(knobs) = &self.config.journal.segments else { return Ok(0) };
         // What cannot be used was told at the start already.
-        let shadow = Shadow::open(&self.config, knobs, &mut Vec::new())?;
+        let shadow = Shadow::open(&self.config, knobs, &mut Vec::new(), self.disk.another())?;
         self.counters.snapshot_number.set(shadow.taken().0);
         (self.tried, self.taken_at_ns) = (shadow.number(), self.clock.now());
         self.shadow = Some(shadow);
@@ -179,9 +185,9 @@ impl Following {
     /// Takes up to `records` records.
     fn follow(&mut self, records: usize) -> Result<usize, LaunchFault> {
         let Some(shadow) = &mut self.shadow else { return Ok(0) };
-        let synced = self.links.synced.value();
-        if synced.saturating_sub(shadow.number().0) > BEHIND_MAX {
-            shadow.checks().skip_to(synced - 2 * DIGEST_EVERY);
+        let (synced, every) = (self.links.synced.value(), self.config.journal.snapshots.digest_records);
+        if synced.saturating_sub(shadow.number().0) > BEHIND_MAX * every {
+            shadow.checks().skip_to(synced - BEHIND_TOLD * every);
         }
         let mut done = 0;
         while done < records
@@ -191,7 +197,7 @@ impl Following {
             if record.command.as_state_digest().is_some() {
                 self.expected.note(record.number, shadow.twin().summaries());
             }
-            if record.number.0.is_multiple_of(DIGEST_EVERY) && record.number > self.told {
+            if record.number.0.is_multiple_of(every) && record.number > self.told {
                 let told = shadow.checks().newest().filter(|(number, _)| *number == record.number);
                 let sent = told.is_some_and(|(number, digest)| {
                     self.links.digests.try_push(Command::state_digest(number, digest)).is_ok()
@@ -244,7 +250,7 @@ impl Following {
     fn last(&mut self) -> Result<(), LaunchFault> {
         let Some(shadow) = &self.shadow else { return Ok(()) };
         let (taken, number, synced) = (shadow.taken().0, shadow.number().0, self.links.synced.value());
-        if synced - taken < DIGEST_EVERY.min(self.config.journal.snapshots.records)
+        if synced - taken < LAST_RECORDS_MIN.min(self.config.journal.snapshots.records)
             || synced - number > LAST_RECORDS_MAX
         {
             return Ok(());

@@ -47,7 +47,7 @@ use seams::SystemSeams;
 use spent::Phase;
 use stages::{Ends, Stages};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use supply::Supply;
 
@@ -89,6 +89,8 @@ pub struct Exchange {
     endpoints: Endpoints,
     announcement: Vec<String>,
     config: Config,
+    /// For the mark of how it ended. Locked only so that other threads may look at an exchange.
+    disk: Mutex<Box<dyn Disk>>,
 }
 
 impl Exchange {
@@ -112,11 +114,12 @@ impl Exchange {
         let allowed = cores(&config).map_err(LaunchFault::system("reading the cores", "this process may use"))?;
         let names = stages::hot_names(config.market.matchers);
         let plan = placement::plan(&config.threads, &names, &allowed).map_err(LaunchFault::Configuration)?;
+        let mut own = disk.another();
         let stages = Stages::build(&config, &plan, SystemSeams::on(disk))?;
         Closing::forget(directory)
             .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
-        clean::forget(rebuild::mark_home(&config))?;
+        clean::forget(rebuild::mark_home(&config), &mut *own)?;
         let Stages { hot, cold, persister, shadow, cause, stop, closed, ending, empty, .. } = stages;
         let Stages { appended, failure, delivered, ends, endpoints, mut spent, rests, .. } = stages;
         // A core of its own where one is left; behind a map it keeps off the hot ones like all else.
@@ -152,6 +155,7 @@ impl Exchange {
             endpoints,
             announcement,
             config,
+            disk: Mutex::new(own),
         })
     }
 
@@ -204,6 +208,7 @@ impl Exchange {
             delivered,
             ends,
             config,
+            disk,
             ..
         } = self;
         closed.request();
@@ -245,7 +250,8 @@ impl Exchange {
         let closing = ends.closing(Number(appended.value()), &config.market);
         closing.write(&config.directory).map_err(LaunchFault::system("writing", "closing.json"))?;
         let end = ends.journal_end().expect("the sequencer has stopped");
-        clean::write(rebuild::mark_home(&config), rebuild::group(&config.market), end)?;
+        let mut disk = disk.into_inner().expect("nobody locks it before");
+        clean::write(rebuild::mark_home(&config), rebuild::group(&config.market), end, &mut *disk)?;
         Ok(closing)
     }
 }

@@ -17,7 +17,7 @@ use crate::egress::fan::Outlet;
 use crate::engine::digest;
 use crate::journal::history::{History, go_on_in};
 use crate::journal::segments::{self, Behind, Lock};
-use crate::journal::{Blank, JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, recover};
+use crate::journal::{Blank, Disk, JournalFault, LogOptions, LogReader, LogWriter, Segments, Tail, TailState, recover};
 use crate::os::pages;
 use crate::types::{Command, CommandKind, Market, Nanos, Number, Sequenced};
 use crate::wire::record::Link;
@@ -66,12 +66,18 @@ pub fn group(market: &Market) -> u64 {
 }
 
 /// Opens segments and log, or creates what is not there, and brings the state and `stores` to where they end: from the
-/// newest snapshot that can be used, or from the first record. `boot` is the present run of the host; `spent` is told what
-/// took how long.
+/// newest snapshot that can be used, or from the first record. `boot` is the present run of the host; `disk` is what
+/// the segments are on, `spent` is told what took how long.
 ///
 /// # Errors
 /// A journal that is damaged, held by another process, of other reference data, or that the system refuses.
-pub fn rebuild(config: &Config, boot: u64, stores: &mut Stores, spent: &mut Spent) -> Result<Rebuilt, LaunchFault> {
+pub fn rebuild(
+    config: &Config,
+    boot: u64,
+    stores: &mut Stores,
+    disk: &mut dyn Disk,
+    spent: &mut Spent,
+) -> Result<Rebuilt, LaunchFault> {
     let options = LogOptions {
         path: log_path(log_home(config)),
         bytes: config.journal.log_bytes,
@@ -104,8 +110,9 @@ pub fn rebuild(config: &Config, boot: u64, stores: &mut Stores, spent: &mut Spen
     let segments = match (&config.journal.segments, lock) {
         (Some(knobs), Some(lock)) => {
             let (group, behind) = (group(&config.market), replay.behind);
-            replay.checks = Checks::near(segments::last_number_at_least(&knobs.directory)?);
-            let taken = Segments::take_after(lock, group, behind, |record| replay.take(record, stores))
+            let every = config.journal.snapshots.digest_records;
+            replay.checks = Checks::near(every, segments::last_number_at_least(&knobs.directory)?);
+            let taken = Segments::take_after(lock, group, behind, disk, |record| replay.take(record, stores))
                 .map_err(|fault| with_archives(fault, &notes))?;
             replay.refuse(&knobs.directory)?;
             notes.extend(taken.last().and_then(|last| note_of_torn(&last.path, &last.state)));
@@ -185,7 +192,7 @@ impl<'a> Replay<'a> {
                 (twin, (Number(0), Nanos(0)), Number(0), None)
             }
         };
-        let checks = Checks::from(0);
+        let checks = Checks::from(config.journal.snapshots.digest_records, 0);
         Ok(Replay { twin, market: &config.market, last, base, behind, other: None, checks, mismatch: None })
     }
 

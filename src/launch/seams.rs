@@ -7,7 +7,7 @@
 
 use super::{LaunchFault, promise};
 use crate::config::{Config, Engine, GatewayKnobs};
-use crate::engine::book::EVENTS_MAX;
+use crate::engine::book::{EVENTS_MAX, Shard};
 use crate::feed::{FeedOptions, FeedPorts, Port};
 use crate::gateway::login::{Authenticator, Passwords};
 use crate::gateway::net::{self, Network};
@@ -46,7 +46,7 @@ pub trait Seams {
     /// What the system says.
     fn feed(&mut self, options: &FeedOptions) -> io::Result<FeedPorts<Self::Port>>;
 
-    /// The disk beneath the segments.
+    /// The disk beneath the segments and all that lies beside them.
     fn disk(&mut self) -> Box<dyn Disk>;
 
     /// Who decides about logins.
@@ -64,6 +64,10 @@ pub trait Seams {
 
     /// Sizes of links and queues.
     fn rooms(&self) -> Rooms;
+
+    /// What becomes of the live books after their state was rebuilt and before the first record: nothing. Who has to see
+    /// that a state which differs is found flips a bit here.
+    fn rebuilt(&mut self, _shards: &mut [Shard]) {}
 
     /// All memory is taken: a moment to lay it out well. Gives the bytes moved.
     fn settle(&mut self) -> usize;

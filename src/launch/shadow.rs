@@ -17,7 +17,7 @@ use crate::config::{Config, OldSegments, SegmentKnobs};
 use crate::engine::digest;
 use crate::journal::segments::Follower;
 use crate::journal::snapshots::{self, Section, SnapshotHead};
-use crate::journal::{JournalFault, archive};
+use crate::journal::{Disk, JournalFault, archive};
 use crate::types::bytes::Writer;
 use crate::types::{Market, Nanos, Number, Sequenced};
 use crate::wire::record::Link;
@@ -47,6 +47,7 @@ pub struct Shadow {
     market: Market,
     directory: PathBuf,
     old_segments: OldSegments,
+    disk: Box<dyn Disk>,
     follower: Follower,
     twin: Twin,
     derived: Derived,
@@ -59,25 +60,31 @@ pub struct Shadow {
 
 impl Shadow {
     /// From the newest snapshot that can be used, or from the first record; derived files are cut back to there. `notes`
-    /// gets what could not be used.
+    /// gets what could not be used. Whatever it writes goes through `disk`.
     ///
     /// # Errors
     /// A market or a directory that nothing can be made from.
-    pub fn open(config: &Config, knobs: &SegmentKnobs, notes: &mut Vec<String>) -> Result<Shadow, LaunchFault> {
+    pub fn open(
+        config: &Config,
+        knobs: &SegmentKnobs,
+        notes: &mut Vec<String>,
+        mut disk: Box<dyn Disk>,
+    ) -> Result<Shadow, LaunchFault> {
         let (market, directory) = (&config.market, knobs.directory.as_path());
         let mut derived = None;
         let base = restore::newest(config, directory, notes, |base| {
             super::derived::check(directory, &base.places)?;
-            let opened = Derived::open(market, LEVELS_MAX, &base.places, Some(&base.depths), Some(directory));
+            let opened =
+                Derived::open(market, LEVELS_MAX, &base.places, Some(&base.depths), Some(directory), disk.another());
             derived = Some(opened.map_err(|error| format!("derived files: {error}"))?);
             Ok(())
         })?;
         let derived = match derived {
             Some(derived) if base.is_some() => derived,
-            _ => Derived::open(market, LEVELS_MAX, &Places::start(market), None, Some(directory))
+            _ => Derived::open(market, LEVELS_MAX, &Places::start(market), None, Some(directory), disk.another())
                 .map_err(LaunchFault::system("making the derived files in", directory.display()))?,
         };
-        set_aside_behind(directory, base.as_ref().map_or(Number(0), |base| base.head.number))?;
+        set_aside_behind(directory, base.as_ref().map_or(Number(0), |base| base.head.number), &mut *disk)?;
         let behind = base.as_ref().map(|base| base.behind);
         let (twin, last, link) = match base {
             Some(base) => (base.twin, (base.head.number, base.head.time), Some(base.head.link)),
@@ -90,10 +97,11 @@ impl Shadow {
             market: market.clone(),
             directory: directory.to_path_buf(),
             old_segments: config.journal.snapshots.old_segments,
+            disk,
             follower: Follower::new(directory, group(market), behind),
             twin,
             derived,
-            checks: Checks::from(0),
+            checks: Checks::from(config.journal.snapshots.digest_records, 0),
             taken: last.0,
             last,
             link,
@@ -151,10 +159,10 @@ impl Shadow {
         let head = SnapshotHead { group: group(&self.market), market, number, time, link, state };
         let sections = self.sections();
         let bytes = sections.iter().map(|section| section.bytes.len()).sum();
-        let path = snapshots::write(&self.directory, &head, &sections)?;
+        let path = snapshots::write(&self.directory, &head, &sections, &mut *self.disk)?;
         drop(sections);
         if let Err(why) = self.verify(&path, &head) {
-            let _ = std::fs::remove_file(&path);
+            let _ = self.disk.remove(&path);
             return Err(LaunchFault::Thread(format!("snapshot {} does not read as written: {why}", path.display())));
         }
         self.taken = number;
@@ -187,22 +195,23 @@ impl Shadow {
     /// # Errors
     /// A disk that refuses; nothing that is needed is gone then.
     pub fn tidy(&mut self) -> Result<usize, LaunchFault> {
-        let Some(number) = snapshots::prune(&self.directory)? else { return Ok(0) };
+        let disk = &mut *self.disk;
+        let Some(number) = snapshots::prune(&self.directory, disk)? else { return Ok(0) };
         let due = archive::due(&self.directory, number.0)?;
         match self.old_segments {
             OldSegments::Keep => return Ok(0),
-            OldSegments::Archive => due.iter().try_for_each(|path| archive::pack(path).map(drop))?,
-            OldSegments::Delete => archive::delete(&self.directory, &due)?,
+            OldSegments::Archive => due.iter().try_for_each(|path| archive::pack(path, disk).map(drop))?,
+            OldSegments::Delete => archive::delete(&self.directory, &due, disk)?,
         }
         Ok(due.len())
     }
 }
 
 /// Snapshots behind the one that was used cannot be: they must not count as one of the two that are kept.
-fn set_aside_behind(directory: &Path, used: Number) -> Result<(), LaunchFault> {
+fn set_aside_behind(directory: &Path, used: Number, disk: &mut dyn Disk) -> Result<(), LaunchFault> {
     for (_, path) in snapshots::list(directory)?.into_iter().take_while(|(number, _)| *number > used) {
         let aside = path.with_extension("unusable");
-        std::fs::rename(&path, aside).map_err(LaunchFault::system("setting aside", path.display()))?;
+        disk.rename(&path, &aside).map_err(LaunchFault::system("setting aside", path.display()))?;
     }
     Ok(())
 }

@@ -170,7 +170,7 @@ impl Stages {
     pub fn build<S: Seams>(config: &Config, plan: &Plan, mut seams: S) -> Result<Stages, LaunchFault> {
         let mut spent = Spent::begin(Box::new(seams.steady()));
         let promise_lines = seams.promise(config)?;
-        let (rooms, disk) = (seams.rooms(), seams.disk());
+        let (rooms, mut disk) = (seams.rooms(), seams.disk());
         let market = &config.market;
         let matchers = usize::from(market.matchers);
         let mut notes = Vec::new();
@@ -183,9 +183,9 @@ impl Stages {
         let mut stores = Stores::new(config, Some(cache))?;
         spent.ends(Phase::Memory);
         let Rebuilt { twin, mut writer, last, found, notes: found_notes, segments, engine_bytes } =
-            rebuild(config, seams.boot(), &mut stores, &mut spent)?;
+            rebuild(config, seams.boot(), &mut stores, &mut *disk, &mut spent)?;
         notes.extend(found_notes);
-        let last_stop = clean::check(mark_home(config), group(market), writer.link())?;
+        let last_stop = clean::check(mark_home(config), Some(group(market)), writer.link())?;
         stores.check()?;
         let (streams, feed, rests) = stores.into_quiet()?;
         spent.ends(Phase::Memory);
@@ -199,7 +199,8 @@ impl Stages {
         if !writer.is_locked() {
             notes.push("the log is not locked in memory (memlock limit); `pitlane doctor` says how to allow it".into());
         }
-        let (oms, shards) = twin.into_parts();
+        let (oms, mut shards) = twin.into_parts();
+        seams.rebuilt(&mut shards);
         let mut awaited: Vec<SessionId> = oms.orders().map(|order| order.session).collect();
         awaited.sort_unstable();
         awaited.dedup();
@@ -217,6 +218,7 @@ impl Stages {
         appended.set(last.0.0);
         delivered.set(last.0.0);
         let failure = Failure::default();
+        let shadows_disk = disk.another();
         let persisted = segments.map(|segments| {
             let ends = (closed.clone(), stop.clone(), failure.clone());
             persister(config, segments, &mut writer, last.0, (disk, Box::new(seams.steady())), ends, &mut counters)
@@ -309,7 +311,8 @@ impl Stages {
                 stop: stop.clone(),
                 cause: cause.clone(),
             };
-            Following::new(config, last.0, links, FollowingCounters::new(&mut counters), Box::new(seams.steady()))
+            let (counters, clock) = (FollowingCounters::new(&mut counters), Box::new(seams.steady()));
+            Following::new(config, last.0, links, counters, (clock, shadows_disk))
         });
 
         let supply_counters = SupplyCounters::new(&mut counters);

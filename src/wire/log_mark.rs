@@ -13,7 +13,7 @@
 //! higher generation is the newer. Where one of the two is damaged nobody knows whether it was the newer, so that
 //! leftovers are then allowed nowhere.
 
-use super::record::Link;
+use super::record::{Link, NUMBER_MAX, is_number};
 use super::segment::MARKS_AT;
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -78,7 +78,8 @@ impl LogMark {
     pub fn parse(bytes: &[u8]) -> Option<LogMark> {
         let (mark, _) = LogMark::read_from_prefix(bytes).ok()?;
         let (cleared, first) = (mark.cleared.get(), mark.first_number.get());
-        (mark.checksum() == mark.crc.get() && cleared >= 1 && cleared <= first).then_some(mark)
+        let is_in_bounds = is_number(cleared) && is_number(first) && mark.generation.get() <= NUMBER_MAX;
+        (mark.checksum() == mark.crc.get() && is_in_bounds && cleared <= first).then_some(mark)
     }
 
     fn checksum(&self) -> u32 {
@@ -135,6 +136,10 @@ mod tests {
         assert_eq!(LogMarks::parse(&[]), None);
         let link = Link { number: 3, chain: 0 };
         assert_eq!(LogMarks::parse(&page(&[LogMark::new(0, link, 4), LogMark::new(1, link, 0)])), None);
+        // Checksums are right, and still nobody could count on from there.
+        let far = Link { number: NUMBER_MAX + 1, chain: 0 };
+        assert_eq!(LogMarks::parse(&page(&[LogMark::new(0, far, 1), LogMark::new(NUMBER_MAX + 1, link, 3)])), None);
+        assert!(LogMarks::parse(&page(&[LogMark::new(0, Link { number: NUMBER_MAX, chain: 0 }, 1)])).is_some());
         let apart = page(&[LogMark::new(2, link, 3), LogMark::new(5, link, 3)]);
         assert!(!LogMarks::parse(&apart).unwrap().are_whole);
     }

@@ -21,6 +21,9 @@ pub const PAYLOAD_MAX: usize = 64 * 1024;
 pub const RECORD_VERSION: u16 = 1;
 /// Kind of a record whose payload is a sequenced command.
 pub const KIND_COMMAND: u16 = 1;
+/// Highest number of a record, or generation of a mark. Nobody gets there; what is read from a file is held to it, whatever
+/// its checksum says, so that sums with it do not overflow.
+pub const NUMBER_MAX: u64 = 1 << 62;
 /// Where the first record of a log file starts: one page is the file header's.
 pub const RECORDS_START: usize = 4096;
 /// Version of the file layout that we write and read: a ring, with marks in its first page ([`super::log_mark`]).
@@ -253,7 +256,7 @@ pub enum LogError {
     NotALog,
     /// A layout of another version.
     Version(u32),
-    /// The checksum does not match.
+    /// The checksum does not match, or the first number is none.
     Checksum,
 }
 
@@ -268,6 +271,11 @@ impl core::fmt::Display for LogError {
 }
 
 impl std::error::Error for LogError {}
+
+/// Whether a record can have this number.
+pub const fn is_number(number: u64) -> bool {
+    1 <= number && number <= NUMBER_MAX
+}
 
 impl LogHeader {
     /// The header of a new file of `capacity` bytes whose first record will be number 1.
@@ -307,7 +315,8 @@ impl LogHeader {
         if header.version.get() != LOG_VERSION {
             return Err(LogError::Version(header.version.get()));
         }
-        if header.checksum() != header.crc.get() || header.records_start.get() as usize != RECORDS_START {
+        let is_sound = header.checksum() == header.crc.get() && is_number(header.first_number.get());
+        if !is_sound || header.records_start.get() as usize != RECORDS_START {
             return Err(LogError::Checksum);
         }
         Ok(header)

@@ -6,7 +6,7 @@
 //! the group goes so far. After a loss of power they tell a write that was cut off, which is no loss, from damage to
 //! what had been acknowledged. Each lies in a sector of its own, so that tearing one leaves the other.
 
-use super::record::{Link, RECORDS_START};
+use super::record::{Link, NUMBER_MAX, RECORDS_START, is_number};
 use zerocopy::byteorder::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -72,7 +72,7 @@ pub enum SegmentError {
     NotASegment,
     /// A layout of another version.
     Version(u32),
-    /// The checksum does not match.
+    /// The checksum does not match, or the first number is none.
     Checksum,
     /// The header is sound, neither mark is.
     Marks,
@@ -126,7 +126,8 @@ impl SegmentHeader {
             return Err(SegmentError::Version(header.version.get()));
         }
         let crc = crc32c::crc32c(&header.as_bytes()[..CRC_HEADER_COVERS]);
-        if crc != header.crc.get() || header.records_start.get() as usize != RECORDS_START {
+        let is_sound = crc == header.crc.get() && is_number(header.first_number.get());
+        if !is_sound || header.records_start.get() as usize != RECORDS_START {
             return Err(SegmentError::Checksum);
         }
         let [first, second] = MARKS_AT;
@@ -134,7 +135,8 @@ impl SegmentHeader {
         if between.into_iter().any(|range| page[range].iter().any(|byte| *byte != 0)) {
             return Err(SegmentError::Page);
         }
-        let marks = MARKS_AT.into_iter().filter_map(|at| SegmentMark::parse(&page[at..]));
+        let capacity = header.capacity.get();
+        let marks = MARKS_AT.into_iter().filter_map(|at| SegmentMark::parse(&page[at..], capacity));
         marks.max_by_key(|mark| mark.generation.get()).map(|mark| (header, mark)).ok_or(SegmentError::Marks)
     }
 
@@ -167,11 +169,14 @@ impl SegmentMark {
         MARKS_AT[(self.generation.get() % 2) as usize]
     }
 
-    fn parse(bytes: &[u8]) -> Option<SegmentMark> {
+    /// From its bytes, when it is sound and of a file of `capacity` bytes.
+    fn parse(bytes: &[u8], capacity: u64) -> Option<SegmentMark> {
         let (mark, _) = SegmentMark::read_from_prefix(bytes).ok()?;
         // A mark that was never written is zeros, which the bound refuses.
         let is_sound = crc32c::crc32c(&mark.as_bytes()[..CRC_MARK_COVERS]) == mark.crc.get();
-        (is_sound && mark.synced.get() >= RECORDS_START as u64 && mark.synced <= mark.through).then_some(mark)
+        let (synced, through) = (mark.synced.get(), mark.through.get());
+        let is_in_bounds = RECORDS_START as u64 <= synced && synced <= through && through <= capacity;
+        (is_sound && is_in_bounds && mark.generation.get() <= NUMBER_MAX).then_some(mark)
     }
 }
 

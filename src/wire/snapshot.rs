@@ -4,6 +4,7 @@
 //! the table; and the file's length stands in the header, so that nothing can be behind the last section. What a section
 //! holds is its owner's layout. Writing, naming and trusting a snapshot is the journal's business. Cold.
 
+use super::record::is_number;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -71,6 +72,8 @@ pub enum SnapshotError {
     NotASnapshot,
     /// A layout of another version.
     Version(u32),
+    /// It stands behind a record of a number that no record has.
+    Place,
     /// A checksum of header or table does not match.
     Checksum,
     /// The file is not as long as it says.
@@ -84,6 +87,7 @@ impl core::fmt::Display for SnapshotError {
         match self {
             SnapshotError::NotASnapshot => f.write_str("it does not begin like a snapshot"),
             SnapshotError::Version(version) => write!(f, "snapshot layout version {version} is not known"),
+            SnapshotError::Place => f.write_str("it stands behind a record that no journal has"),
             SnapshotError::Checksum => f.write_str("the checksum of its header does not match"),
             SnapshotError::Length => f.write_str("it is not as long as it says"),
             SnapshotError::Section(index) => write!(f, "the checksum of its section {index} does not match"),
@@ -119,6 +123,9 @@ impl SnapshotHeader {
         }
         if crc32c::crc32c(&header.as_bytes()[..CRC_COVERS]) != header.crc.get() {
             return Err(SnapshotError::Checksum);
+        }
+        if !is_number(header.number.get()) {
+            return Err(SnapshotError::Place);
         }
         if header.bytes.get() != bytes.len() as u64 || header.sections.get() > SECTIONS_MAX {
             return Err(SnapshotError::Length);
@@ -169,6 +176,14 @@ mod tests {
         let file = file();
         let (header, sections) = SnapshotHeader::parse(&file).unwrap();
         assert_eq!((header.number.get(), sections.len(), sections[2].1), (7, 3, &b"books and more"[..]));
+    }
+
+    #[test]
+    fn a_snapshot_behind_a_record_that_no_journal_has_is_refused_whatever_its_checksum() {
+        for number in [0, u64::MAX] {
+            let header = SnapshotHeader { number: number.into(), ..SnapshotHeader::new_zeroed() };
+            assert_eq!(SnapshotHeader::parse(header.seal(&[]).as_bytes()).map(drop), Err(SnapshotError::Place));
+        }
     }
 
     #[test]

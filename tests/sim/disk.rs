@@ -1,37 +1,35 @@
-//! A simulated disk behind the journal's seam, sector by sector: what was synced stays, what was not may be torn, lost or
-//! in another place when the power goes.
+//! A simulated disk behind the journal's seam, sector by sector and name by name: what was synced stays, what was not may
+//! be torn, lost or in another place when the power goes.
 //!
 //! The files are real ones in a temporary directory and hold what a process sees, the page cache that is. Beside them
-//! stands what the medium has instead, for each sector where that differs: after a write that nobody synced because its
-//! process died, which the next sync of the file mends; after a sync that failed, which no later one mends, because the
-//! system holds such pages for clean; or from a disk that says "synced" and lies. Losing the power gives those sectors
-//! their old content back, and names that no directory's sync has seen their old names.
+//! stands what the medium has instead ([`super::medium`]). A fault is drawn for every single verb, so that the process
+//! may die, or the power go, in the midst of anything that is written below the segments' directory: segments, snapshots,
+//! streams and feed, archives, the mark of a stop, and what recovery itself writes. Whoever is dead writes nothing more.
 
+use crate::files;
+use crate::medium::Medium;
 use crate::support::random::Random;
 use crate::trace::Trace;
 use pitlane::journal::{Disk, SystemDisk};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// The unit that is written whole or not at all.
-const SECTOR_BYTES: usize = 512;
-
-/// What may go wrong, each as a chance in ten thousand writes.
+/// What may go wrong, each as a chance in ten thousand writes of records; other verbs are fewer, and go wrong oftener.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct DiskFaults {
-    /// The power goes in the middle of a write.
+    /// The power goes in the middle.
     pub power_cut: u64,
-    /// The process dies in the middle of a write.
+    /// The process dies in the middle.
     pub killed: u64,
-    /// A write or its sync fails.
+    /// It fails.
     pub sync_error: u64,
     /// Fewer bytes are written than asked for.
     pub short_write: u64,
-    /// A sector of a write that the power cut lands elsewhere.
+    /// A sector of a group of records that the power cut lands elsewhere.
     pub misdirected: bool,
     /// It says that it has synced when it has not: not a fault to be survived, but one to be caught.
     pub lies: bool,
@@ -44,26 +42,14 @@ pub enum Ended {
     Killed,
 }
 
-struct Doubtful {
-    file: File,
-    /// What the medium has of sectors whose content is not on it.
-    sectors: BTreeMap<u64, Kept>,
-}
-
-struct Kept {
-    content: Vec<u8>,
-    /// Whether a later sync writes the sector: not after one that failed.
-    dirty: bool,
-}
-
 struct State {
     random: Random,
     trace: Trace,
     faults: DiskFaults,
     full: bool,
-    doubtful: BTreeMap<u64, Doubtful>,
-    /// Renamings that no directory's sync has seen: from and to.
-    names: Vec<(PathBuf, PathBuf)>,
+    medium: Medium,
+    /// What each file made here is.
+    kinds: BTreeMap<u64, &'static str>,
     ended: Option<Ended>,
     /// It has refused something.
     troubled: bool,
@@ -75,6 +61,10 @@ struct State {
 #[derive(Clone)]
 pub struct SimulatedDisk(Arc<Mutex<State>>);
 
+/// How much oftener what is not a write of records goes wrong.
+const OFTENER: u64 = 3;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Whole,
     Ends(Ended),
@@ -83,14 +73,16 @@ enum Fate {
 }
 
 impl SimulatedDisk {
-    pub fn new(random: Random, trace: Trace, faults: DiskFaults) -> SimulatedDisk {
+    /// `graves` is a directory beside the venue's, for files that were taken away and may come back.
+    pub fn new(random: Random, trace: Trace, faults: DiskFaults, graves: &Path) -> SimulatedDisk {
+        std::fs::create_dir(graves).expect("the directory is new");
         SimulatedDisk(Arc::new(Mutex::new(State {
             random,
             trace,
             faults,
             full: false,
-            doubtful: BTreeMap::new(),
-            names: Vec::new(),
+            medium: Medium::new(graves),
+            kinds: BTreeMap::new(),
             ended: None,
             troubled: false,
             misdirected: false,
@@ -101,7 +93,7 @@ impl SimulatedDisk {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// What ended the process in the middle of a write; asking forgets it.
+    /// What ended the process in the middle of a verb; asking forgets it.
     pub fn take_ended(&self) -> Option<Ended> {
         self.state().ended.take()
     }
@@ -115,7 +107,7 @@ impl SimulatedDisk {
         self.state().misdirected
     }
 
-    /// Whether new files find no room.
+    /// Whether there is no more room.
     pub fn set_full(&self, full: bool) {
         self.state().full = full;
     }
@@ -129,232 +121,259 @@ impl SimulatedDisk {
 
     /// What the medium does not have is gone.
     pub fn lose_power(&self) {
-        let mut state = self.state();
-        for (_, Doubtful { file, sectors }) in std::mem::take(&mut state.doubtful) {
-            for (sector, kept) in sectors {
-                // The system may have written it all the same, later.
-                if state.random.percent(80) {
-                    write_sector(&file, sector, &kept.content).expect("the test's own file");
-                    state.trace.count("doubtful sector lost", &[sector]);
-                }
-            }
-        }
-        for (from, to) in std::mem::take(&mut state.names).into_iter().rev() {
-            if state.random.percent(50) && std::fs::rename(to, from).is_ok() {
-                state.trace.count("doubtful name lost", &[]);
-            }
-        }
+        let state = &mut *self.state();
+        state.medium.lose_power(&mut state.random, &state.trace);
     }
 }
 
-impl State {
-    fn fate(&mut self) -> Fate {
-        let DiskFaults { power_cut, killed, sync_error, short_write, .. } = self.faults;
-        let chance = self.random.below(10_000);
-        let fates = [(power_cut, Fate::Ends(Ended::Power)), (killed, Fate::Ends(Ended::Killed))];
-        let mut bound = 0;
-        for (share, fate) in fates.into_iter().chain([(sync_error, Fate::Fails), (short_write, Fate::Short)]) {
-            bound += share;
-            if chance < bound {
-                return fate;
-            }
-        }
-        Fate::Whole
-    }
-
-    /// Sectors that the pieces touch, each with its content after them.
-    fn sectors(file: &File, pieces: &[(u64, &[u8])]) -> io::Result<BTreeMap<u64, Vec<u8>>> {
-        let mut sectors = BTreeMap::new();
-        for &(at, bytes) in pieces {
-            let mut done = 0;
-            while done < bytes.len() {
-                let (sector, inside) = ((at as usize + done) / SECTOR_BYTES, (at as usize + done) % SECTOR_BYTES);
-                let count = (SECTOR_BYTES - inside).min(bytes.len() - done);
-                let content = match sectors.remove(&(sector as u64)) {
-                    Some(content) => content,
-                    None => read_sector(file, sector as u64)?,
-                };
-                let mut content: Vec<u8> = content;
-                content[inside..inside + count].copy_from_slice(&bytes[done..done + count]);
-                sectors.insert(sector as u64, content);
-                done += count;
-            }
-        }
-        Ok(sectors)
-    }
-
-    /// The sectors' present content is what the medium keeps, whatever is written from now on.
-    fn doubt(&mut self, file: &File, sectors: impl Iterator<Item = u64>, dirty: bool) -> io::Result<()> {
-        let clone = file.try_clone()?;
-        let doubtful = self.doubtful.entry(file.metadata()?.ino());
-        let known = &mut doubtful.or_insert(Doubtful { file: clone, sectors: BTreeMap::new() }).sectors;
-        for sector in sectors {
-            match known.get_mut(&sector) {
-                Some(kept) => kept.dirty = dirty,
-                None => {
-                    known.insert(sector, Kept { content: read_sector(file, sector)?, dirty });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn write_whole(&mut self, file: &File, pieces: &[(u64, &[u8])]) -> io::Result<usize> {
-        let lies = self.faults.lies && self.random.percent(50);
-        if lies {
-            let sectors = State::sectors(file, pieces)?;
-            self.doubt(file, sectors.into_keys(), false)?;
-        } else if !self.doubtful.is_empty()
-            && let Some(doubtful) = self.doubtful.get_mut(&file.metadata()?.ino())
-        {
-            let sectors = State::sectors(file, pieces)?;
-            doubtful.sectors.retain(|sector, kept| !kept.dirty && !sectors.contains_key(sector));
-        }
-        pieces.iter().try_for_each(|(at, bytes)| file.write_all_at(bytes, *at))?;
-        Ok(pieces.iter().map(|(_, bytes)| bytes.len()).sum())
-    }
-
-    /// Writes some of the sectors.
-    fn write_some(&mut self, file: &File, sectors: BTreeMap<u64, Vec<u8>>, elsewhere: bool) -> io::Result<()> {
-        // Mostly all, mostly none, or any.
-        let share = self.random.of(&[2, 50, 50, 90]);
-        let ends = file.metadata()?.len() / SECTOR_BYTES as u64;
-        for (mut sector, content) in sectors {
-            if !self.random.percent(share) {
-                continue;
-            }
-            if elsewhere && ends > 0 && self.random.percent(5) {
-                sector = self.random.below(ends);
-                self.misdirected = true;
-                self.trace.count("misdirected sector", &[sector]);
-            }
-            write_sector(file, sector, &content)?;
-        }
-        Ok(())
+/// What a file is, by its name.
+fn kind_of(path: &Path) -> &'static str {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    match name {
+        _ if name.contains(".torn-") => "a torn end kept",
+        _ if name.contains(".lz4") => "an archive",
+        _ if name.starts_with("segment-") => "a segment",
+        _ if name.starts_with("snapshot-") => "a snapshot",
+        _ if name.starts_with("clean-stop") => "the mark of a stop",
+        _ => "streams and feed",
     }
 }
 
-/// The last sector of a file may be shorter than others.
-fn read_sector(file: &File, sector: u64) -> io::Result<Vec<u8>> {
-    let at = sector * SECTOR_BYTES as u64;
-    let bytes = file.metadata()?.len().saturating_sub(at).min(SECTOR_BYTES as u64);
-    let mut content = vec![0; SECTOR_BYTES];
-    file.read_exact_at(&mut content[..bytes as usize], at)?;
-    Ok(content)
-}
-
-fn write_sector(file: &File, sector: u64, content: &[u8]) -> io::Result<()> {
-    let at = sector * SECTOR_BYTES as u64;
-    let bytes = file.metadata()?.len().saturating_sub(at).min(SECTOR_BYTES as u64);
-    file.write_all_at(&content[..bytes as usize], at)
+/// The words a fault is counted by.
+fn words(fate: Fate, kind: &'static str) -> &'static str {
+    macro_rules! of {
+        ($($kind:literal),*) => {
+            match (fate, kind) {
+                $(
+                    (Fate::Ends(Ended::Power), $kind) => concat!("power cut inside a write of ", $kind),
+                    (Fate::Ends(Ended::Killed), $kind) => concat!("killed inside a write of ", $kind),
+                    (Fate::Fails, $kind) => concat!("failed: ", $kind),
+                    (Fate::Short, $kind) => concat!("short write: ", $kind),
+                )*
+                _ => "nothing",
+            }
+        };
+    }
+    of!("a torn end kept", "an archive", "a segment", "a snapshot", "the mark of a stop", "streams and feed")
 }
 
 fn failed() -> io::Error {
     io::Error::from_raw_os_error(libc::EIO)
 }
 
-impl Disk for SimulatedDisk {
-    fn allocate(&mut self, file: &File, bytes: usize) -> io::Result<()> {
-        let mut state = self.state();
-        if state.full {
-            state.troubled = true;
-            state.trace.count("disk full", &[]);
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
+impl State {
+    /// A verb begins: what becomes of it.
+    fn fate(&mut self, what: &'static str, numbers: &[u64], often: u64) -> io::Result<Fate> {
+        if self.ended.is_some() {
+            return Err(failed());
         }
-        drop(state);
+        self.trace.note(what, numbers);
+        let DiskFaults { power_cut, killed, sync_error, short_write, .. } = self.faults;
+        let chance = self.random.below(10_000);
+        let fates = [(power_cut, Fate::Ends(Ended::Power)), (killed, Fate::Ends(Ended::Killed))];
+        let mut bound = 0;
+        for (share, fate) in fates.into_iter().chain([(sync_error, Fate::Fails), (short_write, Fate::Short)]) {
+            bound += share * often;
+            if chance < bound {
+                return Ok(fate);
+            }
+        }
+        Ok(Fate::Whole)
+    }
+
+    fn kind_of(&self, file: &File) -> io::Result<&'static str> {
+        Ok(self.kinds.get(&file.metadata()?.ino()).copied().unwrap_or("streams and feed"))
+    }
+
+    /// The verb did not end well, as its fate says: counts it, and gives what the process hears, if it still hears.
+    fn end<T>(&mut self, fate: Fate, kind: &'static str) -> io::Result<T> {
+        self.trace.count(words(fate, kind), &[]);
+        match fate {
+            Fate::Ends(ended) => self.ended = Some(ended),
+            Fate::Whole | Fate::Fails | Fate::Short => self.troubled = true,
+        }
+        Err(failed())
+    }
+
+    fn refuse_full<T>(&mut self) -> io::Result<T> {
+        self.troubled = true;
+        self.trace.count("disk full", &[]);
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    }
+
+    /// A verb on a name: done or not done, and durable only when the directory is synced.
+    fn name(
+        &mut self,
+        what: &'static str,
+        path: &Path,
+        change: impl FnOnce(&mut Medium) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let fate = self.fate(what, &[], OFTENER)?;
+        if fate == Fate::Whole {
+            return change(&mut self.medium);
+        }
+        // Nobody hears whether it was done.
+        if matches!(fate, Fate::Ends(_)) && self.random.percent(50) {
+            change(&mut self.medium)?;
+        }
+        self.end(fate, kind_of(path))
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn another(&self) -> Box<dyn Disk> {
+        Box::new(self.clone())
+    }
+
+    fn allocate(&mut self, file: &File, bytes: usize) -> io::Result<()> {
+        let state = &mut *self.state();
+        let fate = state.fate("allocate", &[bytes as u64], 1)?;
+        if state.full {
+            return state.refuse_full();
+        }
+        if fate != Fate::Whole {
+            let kind = state.kind_of(file)?;
+            return state.end(fate, kind);
+        }
+        state.medium.doubt_length(file)?;
         SystemDisk::plain().allocate(file, bytes)
     }
 
     fn write_synced(&mut self, file: &File, pieces: &[(u64, &[u8])]) -> io::Result<usize> {
         let state = &mut *self.state();
         let wanted: usize = pieces.iter().map(|(_, bytes)| bytes.len()).sum();
-        state.trace.note("disk write", &[pieces[0].0, wanted as u64]);
-        match state.fate() {
-            Fate::Whole => state.write_whole(file, pieces),
-            Fate::Ends(ended) => {
-                state.ended = Some(ended);
-                let elsewhere = state.faults.misdirected && ended == Ended::Power;
-                let sectors = State::sectors(file, pieces)?;
-                if ended == Ended::Killed {
-                    state.doubt(file, sectors.keys().copied(), true)?;
-                }
-                state.write_some(file, sectors, elsewhere)?;
-                let what = if ended == Ended::Power { "power cut inside a write" } else { "killed inside a write" };
-                state.trace.count(what, &[]);
-                Err(failed())
+        let fate = state.fate("disk write", &[pieces[0].0, wanted as u64], 1)?;
+        let State { medium, random, trace, .. } = state;
+        let written = match fate {
+            Fate::Whole if state.faults.lies && random.percent(50) => {
+                medium.doubt(file, pieces, false)?;
+                medium.write(file, pieces)?;
+                return Ok(wanted);
+            }
+            Fate::Whole => {
+                medium.write(file, pieces)?;
+                medium.sync(file, pieces)?;
+                return Ok(wanted);
+            }
+            Fate::Ends(Ended::Power) => {
+                let elsewhere = state.faults.misdirected;
+                state.misdirected |= medium.write_some(file, pieces, elsewhere, random, trace)?;
+                0
+            }
+            Fate::Ends(Ended::Killed) => {
+                medium.doubt(file, pieces, true)?;
+                medium.write_some(file, pieces, false, random, trace)?;
+                0
             }
             Fate::Fails => {
-                let sectors = State::sectors(file, pieces)?;
-                state.doubt(file, sectors.keys().copied(), false)?;
-                state.write_some(file, sectors, false)?;
-                state.troubled = true;
-                state.trace.count("sync error", &[]);
-                Err(failed())
+                medium.doubt(file, pieces, false)?;
+                medium.write_some(file, pieces, false, random, trace)?;
+                0
             }
             Fate::Short => {
-                let mut left = state.random.below(wanted as u64) as usize;
-                let sectors = State::sectors(file, pieces)?;
-                state.doubt(file, sectors.into_keys(), true)?;
-                state.troubled = true;
-                state.trace.count("short write", &[left as u64]);
-                let written = left;
-                for (at, bytes) in pieces {
-                    let part = &bytes[..left.min(bytes.len())];
-                    left -= part.len();
-                    file.write_all_at(part, *at)?;
-                }
-                Ok(written)
+                let written = random.below(wanted as u64) as usize;
+                medium.doubt(file, pieces, true)?;
+                medium.write_first(file, pieces, written)?;
+                written
             }
-        }
+        };
+        let kind = state.kind_of(file)?;
+        let ended = state.end(fate, kind);
+        if fate == Fate::Short { Ok(written) } else { ended }
     }
 
-    fn publish(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+    fn create(&mut self, path: &Path) -> io::Result<File> {
         let state = &mut *self.state();
-        if to.exists() {
-            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+        if state.full && state.ended.is_none() && !path.exists() {
+            return state.refuse_full();
         }
-        let fate = state.fate();
-        let renames = matches!(fate, Fate::Whole) || state.random.percent(50);
-        if renames {
-            std::fs::rename(from, to)?;
+        let mut made = None;
+        let named = state.name("create", path, |medium| medium.create(path).map(|file| made = Some(file)));
+        if let Some(file) = &made {
+            state.kinds.insert(file.metadata()?.ino(), kind_of(path));
         }
-        if renames && !matches!(fate, Fate::Whole | Fate::Ends(Ended::Power)) {
-            state.names.push((from.to_owned(), to.to_owned()));
+        named.map(|()| made.expect("it was made"))
+    }
+
+    fn make_directory(&mut self, path: &Path) -> io::Result<()> {
+        let state = &mut *self.state();
+        if path.is_dir() {
+            return if state.ended.is_some() { Err(failed()) } else { Ok(()) };
         }
+        if state.full && state.ended.is_none() {
+            return state.refuse_full();
+        }
+        state.name("make directory", path, |medium| medium.make_directory(path))
+    }
+
+    fn write(&mut self, file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let state = &mut *self.state();
+        let grows = at + bytes.len() as u64 > file.metadata()?.len();
+        let fate = state.fate("write", &[at, bytes.len() as u64], OFTENER)?;
+        let is_full = state.full && grows;
+        let pieces = [(at, bytes)];
+        state.medium.doubt(file, &pieces, true)?;
+        if fate == Fate::Whole && !is_full {
+            return state.medium.write(file, &pieces);
+        }
+        let written = state.random.below(bytes.len() as u64 + 1) as usize;
+        state.medium.write_first(file, &pieces, written)?;
+        if fate == Fate::Whole {
+            return state.refuse_full();
+        }
+        let kind = state.kind_of(file)?;
+        state.end(fate, kind)
+    }
+
+    fn cut(&mut self, file: &File, bytes: u64) -> io::Result<()> {
+        let state = &mut *self.state();
+        let fate = state.fate("cut", &[bytes], OFTENER)?;
+        if fate == Fate::Whole || matches!(fate, Fate::Ends(_)) && state.random.percent(50) {
+            state.medium.cut(file, bytes)?;
+        }
+        if fate == Fate::Whole {
+            return Ok(());
+        }
+        let kind = state.kind_of(file)?;
+        state.end(fate, kind)
+    }
+
+    fn sync(&mut self, file: &File) -> io::Result<()> {
+        let state = &mut *self.state();
+        let fate = state.fate("sync", &[file.metadata()?.len()], OFTENER)?;
         match fate {
-            Fate::Whole => {
-                state.names.clear();
-                Ok(())
-            }
-            Fate::Ends(ended) => {
-                state.ended = Some(ended);
-                state.trace.count("ended inside a renaming", &[]);
-                Err(failed())
-            }
-            Fate::Fails | Fate::Short => {
-                state.troubled = true;
-                state.trace.count("renaming failed", &[]);
-                Err(failed())
-            }
+            Fate::Whole if state.faults.lies && state.random.percent(50) => return Ok(()),
+            Fate::Whole => return state.medium.sync(file, &[]),
+            // With the power some of it goes; of a process that died the system may have done it all the same.
+            Fate::Ends(Ended::Killed) if state.random.percent(50) => state.medium.sync(file, &[])?,
+            Fate::Ends(_) => {}
+            Fate::Fails | Fate::Short => state.medium.fail_to_sync(file, &mut state.random)?,
         }
+        let kind = state.kind_of(file)?;
+        state.end(fate, kind)
     }
 
-    fn sync_names(&mut self, _directory: &Path) -> io::Result<()> {
-        let state = &mut *self.state();
-        match state.fate() {
-            Fate::Whole => {
-                state.names.clear();
-                Ok(())
-            }
-            Fate::Ends(ended) => {
-                state.ended = Some(ended);
-                Err(failed())
-            }
-            Fate::Fails | Fate::Short => {
-                state.troubled = true;
-                Err(failed())
-            }
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.state().name("rename", to, |medium| medium.rename(from, to))
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        if !path.exists() {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
         }
+        files::keep_segment(path);
+        self.state().name("remove", path, |medium| medium.remove(path))
+    }
+
+    fn sync_names(&mut self, directory: &Path) -> io::Result<()> {
+        let state = &mut *self.state();
+        let fate = state.fate("sync names", &[], OFTENER)?;
+        match fate {
+            Fate::Whole => return state.medium.sync_names(directory),
+            Fate::Ends(Ended::Killed) if state.random.percent(50) => state.medium.sync_names(directory)?,
+            Fate::Ends(_) | Fate::Fails | Fate::Short => {}
+        }
+        state.end(fate, "a segment")
     }
 
     fn describe(&self) -> &'static str {

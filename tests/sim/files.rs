@@ -10,6 +10,7 @@ use pitlane::launch::rebuild::log_path;
 use pitlane::wire::record::{LogHeader, RECORDS_START};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 /// What the system writes back of a file at a time.
 const PAGE_BYTES: usize = 4096;
@@ -85,6 +86,42 @@ pub fn spoil_derived(config: &Config, random: &mut Random, trace: &Trace) {
     }
 }
 
+/// Where the judge keeps segments that the venue takes away for good.
+fn kept(segments: &Path) -> PathBuf {
+    segments.with_file_name("kept")
+}
+
+/// Before a file is taken away: a segment that has no archive is kept for the judge.
+pub fn keep_segment(path: &Path) {
+    let (Some(home), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let is_segment = name.to_str().is_some_and(|name| name.starts_with("segment-") && !name.contains('.'));
+    if is_segment && !path.with_extension("lz4").exists() {
+        let kept = kept(home);
+        std::fs::create_dir_all(&kept).expect("the test's own directory");
+        // It may have come back with a loss of power, and be taken away again.
+        let _there = std::fs::hard_link(path, kept.join(name));
+    }
+}
+
+/// The configuration under which all of the journal is found: what the venue took away for good beside what is there.
+pub fn whole_journal(config: &Config) -> Config {
+    let mut config = config.clone();
+    let Some(segments) = &mut config.journal.segments else { return config };
+    let kept = sorted(&kept(&segments.directory));
+    if kept.is_empty() {
+        return config;
+    }
+    let all = segments.directory.with_file_name("all");
+    let _not_there = std::fs::remove_dir_all(&all);
+    std::fs::create_dir(&all).expect("the test's own directory");
+    let there = sorted(&segments.directory).into_iter().filter(|path| path.is_file());
+    for path in kept.into_iter().chain(there) {
+        let _there = std::fs::hard_link(&path, all.join(path.file_name().expect("a file has a name")));
+    }
+    segments.directory = all;
+    config
+}
+
 /// The log as it is now, for a later loss of power to bring back.
 pub fn copy_of_log(config: &Config) -> Option<Vec<u8>> {
     std::fs::read(log_path(&config.directory)).ok()
@@ -107,16 +144,9 @@ pub fn lose_memory(config: &Config, fate: LogFate, older: Option<&Vec<u8>>, rand
             let _not_there = std::fs::remove_file(config.directory.join(name));
         }
     }
-    let Some(segments) = &config.journal.segments else { return };
-    // A file that no directory's sync has seen may be gone.
-    for entry in sorted(&segments.directory) {
-        if entry.extension().is_some_and(|extension| extension == "new") && random.percent(50) {
-            let _ = std::fs::remove_file(entry);
-        }
-    }
 }
 
-fn mix(log: &std::path::Path, older: Option<&Vec<u8>>, random: &mut Random) {
+fn mix(log: &Path, older: Option<&Vec<u8>>, random: &mut Random) {
     let Ok(mut now) = std::fs::read(log) else { return };
     let lost = random.of(&[5, 50, 90]);
     for (index, page) in now.chunks_mut(PAGE_BYTES).enumerate() {
@@ -132,7 +162,7 @@ fn mix(log: &std::path::Path, older: Option<&Vec<u8>>, random: &mut Random) {
     std::fs::write(log, now).expect("the log is writable");
 }
 
-fn sorted(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+fn sorted(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();

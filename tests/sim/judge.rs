@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::feed::Air;
+use crate::files;
 use crate::person::Person;
 use crate::trace::Trace;
 use pitlane::config::Config;
@@ -37,6 +38,7 @@ impl Judge {
         (clients, air, person): (&mut [Client], &Air, &mut Person),
         trace: &Trace,
     ) -> Closing {
+        let config = &files::whole_journal(config);
         let replayed =
             replay_whole(config, &log_path(&config.directory)).unwrap_or_else(|fault| panic!("replay: {fault}"));
         let records = self.records_of(config);
@@ -94,6 +96,7 @@ impl Judge {
 
     /// At the end everybody has heard everything.
     pub fn check_all_heard(&self, config: &Config, clients: &[Client], air: &Air) {
+        let config = &files::whole_journal(config);
         let replayed = replay_whole(config, &log_path(&config.directory)).expect("it was replayed before");
         for (index, client) in clients.iter().enumerate() {
             let (heard, said) = (client.heard().len(), messages_of(&replayed, index).len());

@@ -18,6 +18,7 @@ mod disk;
 mod feed;
 mod files;
 mod judge;
+mod medium;
 mod network;
 mod person;
 mod plan;
@@ -102,6 +103,16 @@ fn a_recovery_that_loses_the_last_record_is_noticed() {
 fn a_gate_that_opens_before_the_promise_holds_is_noticed() {
     let (_, how) = noticed(Bug::PromiseTooWeak);
     assert!(how.contains("records must be there"), "{how}");
+}
+
+#[test]
+fn a_live_book_that_differs_from_the_journal_ends_the_run() {
+    // A bit that shows earlier, in what somebody is told, is another bug's proof.
+    let how = (0..BUG_SEEDS).find_map(|seed| {
+        let panic = std::panic::catch_unwind(|| run(seed, false, Some(Bug::BookDiffers))).err()?;
+        panic.downcast_ref::<String>().filter(|how| how.contains("the state behind record")).cloned()
+    });
+    println!("{}", how.expect("no shadow noticed a book that differs"));
 }
 
 #[test]

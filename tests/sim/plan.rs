@@ -79,6 +79,8 @@ impl Plan {
         ]);
         let clients = 2 + random.below(3) as usize;
         let matchers = 1 + random.below(3) as u16;
+        let snapshots = snapshots(random);
+        let is_needed = snapshots.old_segments == OldSegments::Delete;
         Plan {
             survives,
             segment_records: has_segments.then(|| random.of(&[4, 11, 40, 150])),
@@ -89,8 +91,9 @@ impl Plan {
                 false => 1_500,
             },
             reserve_percent: random.of(&[5, 25, 50]),
-            snapshots: snapshots(random),
-            spoils: random.percent(30),
+            snapshots,
+            // Where old segments go, a start cannot do without them.
+            spoils: random.percent(30) && !is_needed,
             grace_ms: random.of(&[0, 50, 30_000]),
             unsynced_max: if has_segments { random.of(&[0, 0, 12]) } else { 0 },
             matchers,
@@ -170,7 +173,8 @@ fn snapshots(random: &mut Random) -> SnapshotKnobs {
     SnapshotKnobs {
         records: random.of(&[0, 7, 30, 100]),
         seconds: random.of(&[0, 0, 1]),
-        old_segments: random.of(&[OldSegments::Keep, OldSegments::Archive]),
+        digest_records: random.of(&[5, 16, 60, 1 << 16]),
+        old_segments: random.of(&[OldSegments::Keep, OldSegments::Archive, OldSegments::Delete]),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::support::random::Random;
 use crate::time::Time;
 use crate::trace::{Tally, Trace};
 use crate::venue::{Ground, Venue, ground};
-use pitlane::config::{Config, Survives};
+use pitlane::config::{Config, SnapshotKnobs, Survives};
 use pitlane::launch::LaunchFault;
 use pitlane::launch::closing::Closing;
 use pitlane::launch::counters_path;
@@ -45,6 +45,8 @@ pub enum Bug {
     PromiseTooWeak,
     /// The network delivers a piece of the venue's answers twice.
     AnswersTwice,
+    /// A bit of the live books is another than the journal says.
+    BookDiffers,
 }
 
 /// What a seed gave.
@@ -105,6 +107,11 @@ impl Run {
                 plan.segment_records.get_or_insert(40);
                 plan.lives.push((600, End::Power));
             }
+            Some(Bug::BookDiffers) => {
+                plan.segment_records.get_or_insert(40);
+                plan.snapshots = SnapshotKnobs { records: 30, digest_records: 5, ..plan.snapshots };
+                plan.disk = DiskFaults::default();
+            }
             Some(Bug::LosesLastRecord) | None => {}
         }
         let directory = directory();
@@ -114,14 +121,16 @@ impl Run {
         let time = Time::new();
         let wires = Wires::new(fork(1), time.clone(), trace.clone(), plan.weather);
         let air = Air::new(fork(2), trace.clone(), plan.datagrams_lost, plan.datagrams_full);
-        let disk = SimulatedDisk::new(fork(3), trace.clone(), plan.disk);
+        let graves = directory.path().join("graves");
+        let disk = SimulatedDisk::new(fork(3), trace.clone(), plan.disk, &graves);
         let client = |index: usize| {
             let about = (index as u64, plan.habits[index], plan.trades(&config, index));
             let user = &config.market.sessions[index].user;
             Client::new(user, about, fork(10 + index as u64), time.clone(), wires.clone(), trace.clone())
         };
         let clients = (0..plan.clients).map(client).collect();
-        let ground = ground(&plan, &time, &wires, &air, &disk);
+        let flips = (bug == Some(Bug::BookDiffers)).then(|| fork(5));
+        let ground = ground(&plan, &config.market, (&time, &wires, &air), &disk, flips);
         Run {
             clients,
             person: Person::new(fork(4), trace.clone()),
@@ -153,6 +162,7 @@ impl Run {
                 self.ground.disk.heal();
             }
             self.trace.count("start", &[self.ground.boot]);
+            self.ground.disk.take_troubled();
             match Venue::open(&self.config, self.ground.clone()) {
                 Ok(mut venue) => {
                     if venue.began_behind_snapshot() {
@@ -205,6 +215,7 @@ impl Run {
                 None => {}
             }
             if venue.wants_to_end() {
+                venue.hold_to_the_shadow();
                 self.ground.disk.take_troubled();
                 return if self.random.percent(50) { self.end_by_kill(venue) } else { self.end_in_order(venue) };
             }
@@ -318,6 +329,15 @@ impl Run {
 
     /// What must be there from now on, if only the process goes: all of the log; and else what had left.
     fn process_ends(&mut self, venue: &Venue) {
+        for (name, value) in Counters::read(&counters_path(&self.config)).expect("the venue counts") {
+            let what = match name.as_str() {
+                "shadow.digests" => "digests of the state told",
+                "shadow.summaries" => "live books compared with the shadow's",
+                "shadow.snapshots" => "snapshots taken",
+                _ => continue,
+            };
+            self.trace.add(what, value);
+        }
         self.judge.floor = venue.appended();
         self.judge.acknowledged = self.judge.acknowledged.max(venue.delivered());
     }

@@ -4,8 +4,10 @@ use crate::disk::SimulatedDisk;
 use crate::feed::Air;
 use crate::network::{Venue as Wire, Wires};
 use crate::plan::Plan;
+use crate::support::random::Random;
 use crate::time::{Time, WallTime};
 use pitlane::config::{Config, GatewayKnobs};
+use pitlane::engine::book::Shard;
 use pitlane::feed::{FeedOptions, FeedPorts};
 use pitlane::gateway::login::Authenticator;
 use pitlane::journal::{Disk, clean};
@@ -17,7 +19,8 @@ use pitlane::launch::seams::{Rooms, Seams};
 use pitlane::launch::stages::{Stages, hot_names};
 use pitlane::runtime::agent::Agent;
 use pitlane::runtime::idle::IdleStrategy;
-use pitlane::types::{Number, SessionId};
+use pitlane::types::bytes::{Reader, Writer};
+use pitlane::types::{Market, MatcherId, Number, SessionId};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -31,6 +34,9 @@ pub struct Ground {
     pub disk: SimulatedDisk,
     pub boot: u64,
     pub rooms: Rooms,
+    /// Flips a bit of each life's books.
+    pub flips: Option<Random>,
+    pub market: Market,
 }
 
 impl Seams for Ground {
@@ -80,8 +86,35 @@ impl Seams for Ground {
         self.rooms
     }
 
+    fn rebuilt(&mut self, shards: &mut [Shard]) {
+        if let Some(random) = &mut self.flips {
+            flip(&self.market, &mut shards[0], random);
+        }
+    }
+
     fn settle(&mut self) -> usize {
         0
+    }
+}
+
+/// Tries to find a bit whose other value makes another book that holds together.
+const FLIPS_MAX: usize = 2_000;
+
+/// One bit of a shard's state becomes another one, and it shows in what live matchers tell.
+fn flip(market: &Market, shard: &mut Shard, random: &mut Random) {
+    let mut out = Writer::default();
+    shard.save(&mut out);
+    let bytes = out.into_bytes();
+    for _ in 0..FLIPS_MAX {
+        let mut other = bytes.clone();
+        other[random.below(bytes.len() as u64) as usize] ^= 1 << random.below(8);
+        let made = Shard::new(market, MatcherId(0)).expect("it was made before").load(&mut Reader::new(&other));
+        if let Ok(made) = made.map_err(drop)
+            && made.summary() != shard.summary()
+        {
+            *shard = made;
+            return;
+        }
     }
 }
 
@@ -100,6 +133,7 @@ pub struct Venue {
     stages: Stages,
     agents: Vec<Turned>,
     time: Time,
+    disk: SimulatedDisk,
 }
 
 impl Venue {
@@ -108,15 +142,15 @@ impl Venue {
         let names = hot_names(config.market.matchers);
         let threads = names.iter().map(|name| placement::PlannedThread { core: None, agents: vec![name.clone()] });
         let plan = placement::Plan { threads: threads.collect(), idle: IdleStrategy::Spin, reason: String::new() };
-        let time = ground.time.clone();
+        let (time, mut disk) = (ground.time.clone(), ground.disk.clone());
         let mut stages = Stages::build(config, &plan, ground)?;
         let mut agents: Vec<Box<dyn Agent>> = std::mem::take(&mut stages.hot);
         agents.extend(stages.persister.take().map(|persister| Box::new(persister) as Box<dyn Agent>));
         agents.extend(stages.shadow.take().map(|shadow| Box::new(shadow) as Box<dyn Agent>));
         agents.append(&mut stages.cold);
-        clean::forget(mark_home(config))?;
+        clean::forget(mark_home(config), &mut disk)?;
         let agents = agents.into_iter().map(|agent| Turned { agent, starved_until: 0 }).collect();
-        Ok(Venue { stages, agents, time })
+        Ok(Venue { stages, agents, time, disk })
     }
 
     /// The first turn is near.
@@ -166,7 +200,8 @@ impl Venue {
 
     /// Why it does.
     pub fn fault(&self) -> String {
-        self.stages.failure.take().map_or_else(|| "nobody says why".to_owned(), |fault| fault.to_string())
+        let fault = self.stages.failure.take().map(LaunchFault::Journal).or_else(|| self.stages.cause.take());
+        fault.map_or_else(|| "nobody says why".to_owned(), |fault| fault.to_string())
     }
 
     /// Whether it began behind a snapshot and not with the first record.
@@ -196,13 +231,21 @@ impl Venue {
         // In the order of their way: stages, persister, shadow, cold ones.
         self.agents.iter_mut().for_each(|turned| turned.agent.stop());
         let whole = drained && !self.stages.failure.happened() && self.stages.ends.unsaid().is_none();
-        assert!(self.stages.cause.take().is_none(), "the shadow's state is that of the journal");
+        self.hold_to_the_shadow();
         if !whole {
             return (None, self.delivered());
         }
         let end = self.stages.ends.journal_end().expect("the sequencer has stopped");
-        clean::write(mark_home(config), group(&config.market), end).expect("the test's own directory takes a file");
-        (Some(self.stages.ends.closing(Number(self.appended()), &config.market)), self.delivered())
+        let closing = self.stages.ends.closing(Number(self.appended()), &config.market);
+        let marked = clean::write(mark_home(config), group(&config.market), end, &mut self.disk);
+        (marked.is_ok().then_some(closing), self.delivered())
+    }
+
+    /// No shadow has ended the run: its state is that of the live stages, and of the journal.
+    pub fn hold_to_the_shadow(&self) {
+        if let Some(fault) = self.stages.cause.take() {
+            panic!("the shadow ends the run: {fault}");
+        }
     }
 }
 
@@ -223,8 +266,16 @@ impl Venue {
 }
 
 /// A plan's seams over the given parts.
-pub fn ground(plan: &Plan, time: &Time, wires: &Wires, air: &Air, disk: &SimulatedDisk) -> Ground {
+pub fn ground(
+    plan: &Plan,
+    market: &Market,
+    (time, wires, air): (&Time, &Wires, &Air),
+    disk: &SimulatedDisk,
+    flips: Option<Random>,
+) -> Ground {
     Ground {
+        flips,
+        market: market.clone(),
         time: time.clone(),
         wires: wires.clone(),
         air: air.clone(),

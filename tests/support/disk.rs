@@ -28,6 +28,14 @@ pub fn with_segments(config: &mut Config, directory: &Path, survives: Survives) 
     config.journal.survives = survives;
 }
 
+/// A venue of `base` in a directory on disk, with segments there; `None`, with a line, where there is no disk to test on.
+pub fn durable(base: fn(&Path) -> Config, survives: Survives) -> Option<(TempDir, Config)> {
+    let directory = on_disk()?;
+    let mut config = base(&directory.path().join("memory"));
+    with_segments(&mut config, &directory.path().join("segments"), survives);
+    Some((directory, config))
+}
+
 #[derive(Default)]
 struct State {
     held: bool,
@@ -90,10 +98,6 @@ impl Disk for HeldDisk {
         }
         std::thread::sleep(pause);
         SystemDisk::plain().write_synced(file, pieces)
-    }
-
-    fn publish(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        SystemDisk::plain().publish(from, to)
     }
 
     fn describe(&self) -> &'static str {

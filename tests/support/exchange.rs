@@ -11,7 +11,7 @@ use pitlane::launch::endpoints::Endpoints;
 use pitlane::launch::rebuild::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::runtime::counters::Counters;
-use pitlane::types::{Price, Quantity, SideCode, Symbol, UserRef};
+use pitlane::types::{Channel, Price, Quantity, SideCode, Symbol, UserRef};
 use pitlane::wire::ouch::Outbound;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::Path;
@@ -92,6 +92,24 @@ pub fn until(session: &mut OrderSession, what: &str, mut wanted: impl FnMut(&Out
 /// Waits until `order` is accepted.
 pub fn accepted(session: &mut OrderSession, order: UserRef) {
     until(session, "an acceptance", |m| matches!(m, Outbound::Accepted(a) if a.user_ref == order));
+}
+
+/// Enters `count` orders that rest, one after another, and waits for each answer.
+pub fn trade(session: &mut OrderSession, count: usize) {
+    for _ in 0..count {
+        let order = session.enter(&limit(SideCode::Sell, 1, 5_855_000)).unwrap();
+        accepted(session, order);
+    }
+}
+
+/// A session of USER01 that takes nothing of what was said before and goes on counting from what the venue says.
+pub fn counting_on(exchange: &Exchange, shared: bool) -> OrderSession {
+    let mut with = options(exchange.endpoints(), "USER01", shared);
+    with.sequence = 0;
+    let mut session = OrderSession::connect(with).unwrap();
+    session.query(Channel::NONE).unwrap();
+    until(&mut session, "the next number", |m| matches!(m, Outbound::AccountQueryResponse(_)));
+    session
 }
 
 /// Waits until `order` trades; quantity and price of that.

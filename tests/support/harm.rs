@@ -12,6 +12,7 @@ use pitlane::config::Config;
 use pitlane::engine::book::Shard;
 use pitlane::engine::oms::Oms;
 use pitlane::gateway::operator::Request;
+use pitlane::journal::clean::{self, LastStop};
 use pitlane::journal::segments::{segment_path, survey};
 use pitlane::journal::{
     LogOptions, LogWriter, RECORD_BYTES, SegmentOptions, SegmentWriter, Segments, SystemDisk, TailState, recover,
@@ -20,7 +21,7 @@ use pitlane::os::pages;
 use pitlane::types::bytes::{Reader, Writer};
 use pitlane::types::{Command, CommandKind, Market, MatcherId, Nanos, Number, Price, Sequenced, UserRef};
 use pitlane::wire::log_mark::LOG_MARK_BYTES;
-use pitlane::wire::record::RECORDS_START;
+use pitlane::wire::record::{Link, RECORDS_START};
 use pitlane::wire::segment::{MARKS_AT, SegmentMark};
 use pitlane::wire::snapshot::{SectionHeader, SnapshotHeader};
 use std::path::Path;
@@ -245,8 +246,12 @@ pub fn snapshot(input: &[u8]) -> bool {
         });
         let bytes =
             size_of::<SnapshotHeader>() + size_of_val(&table) + parts.iter().map(|part| part.len()).sum::<usize>();
-        let header =
-            SnapshotHeader { sections: 3.into(), bytes: (bytes as u64).into(), ..zerocopy::FromZeros::new_zeroed() };
+        let header = SnapshotHeader {
+            sections: 3.into(),
+            number: 7.into(),
+            bytes: (bytes as u64).into(),
+            ..zerocopy::FromZeros::new_zeroed()
+        };
         let header = header.seal(&table);
         [zerocopy::IntoBytes::as_bytes(&header), zerocopy::IntoBytes::as_bytes(&table), &parts.concat()].concat()
     });
@@ -260,6 +265,37 @@ pub fn snapshot(input: &[u8]) -> bool {
     let Ok((_, sections)) = SnapshotHeader::parse(&bytes) else { return false };
     assert!(sections.iter().map(|(_, part)| *part).eq(parts), "{sections:?}");
     true
+}
+
+/// A harmed mark of a clean stop is refused, unless nothing of it was changed; whatever its checksum, it never speaks for
+/// another end of the journal.
+pub fn stop_mark(input: &[u8]) -> bool {
+    static WHOLE: OnceLock<Vec<u8>> = OnceLock::new();
+    const NEXT: Link = Link { number: 77, chain: 0x5EA1 };
+    PLACE.with(|place| {
+        let whole = WHOLE.get_or_init(|| {
+            let place = directory();
+            clean::write(place.path(), GROUP, NEXT, &mut SystemDisk::plain()).unwrap();
+            std::fs::read(clean::path(place.path())).unwrap()
+        });
+        let (mut bytes, seals) = harmed(whole, input);
+        let sum = bytes.len() - "checksum 01234567\n".len();
+        if seals & SEAL_HEADER != 0 {
+            let line = format!("checksum {:08x}\n", crc32c::crc32c(&bytes[..sum]));
+            bytes.splice(sum.., line.into_bytes());
+        }
+        if seals & SEAL_MARKS != 0 {
+            bytes.truncate(usize::from(seals) % (bytes.len() + 1));
+        }
+        std::fs::write(clean::path(place.path()), &bytes).unwrap();
+        let accepted = clean::check(place.path(), Some(GROUP), NEXT).is_ok_and(|stop| stop == LastStop::Clean);
+        // Without its checksum it is one of an earlier version.
+        assert_eq!(accepted, bytes == *whole || bytes == whole[..sum]);
+        assert!(
+            clean::check(place.path(), Some(GROUP), Link { number: 76, ..NEXT }).is_err() || seals & SEAL_HEADER != 0
+        );
+        accepted
+    })
 }
 
 /// What an operator may send is a request that means the same when it is written again, or none.
