@@ -13,9 +13,10 @@ mod stream;
 
 use pitlane::config::{Config, SegmentKnobs};
 use pitlane::journal::{LogOptions, LogWriter, RECORD_BYTES, SegmentOptions, SegmentWriter, Segments, SystemDisk};
-use pitlane::launch::rebuild::{group, rebuild};
-use pitlane::launch::replayed::Stores;
+use pitlane::launch::home::group;
+use pitlane::launch::rebuild::rebuild;
 use pitlane::launch::spent::Spent;
+use pitlane::launch::stores::Stores;
 use pitlane::os::clock::SteadyClock;
 use pitlane::os::pages;
 use std::hint::black_box;

@@ -7,7 +7,7 @@ mod support;
 use pitlane::client::operator;
 use pitlane::config::{CalendarEntry, Config};
 use pitlane::launch::Exchange;
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::types::{AccountId, CrossKind, Phase, Reject, SideCode, TickerId};
 use pitlane::wire::itch::{self, Message};

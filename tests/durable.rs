@@ -12,7 +12,7 @@ use pitlane::client::orders::{Incoming, OrderSession, Refusal};
 use pitlane::config::{Config, Survives};
 use pitlane::journal::{History, JournalFault, LogOptions, LogWriter, SegmentWriter, Segments, SystemDisk, host_boot};
 use pitlane::launch::closing::Closing;
-use pitlane::launch::rebuild::{group, log_path};
+use pitlane::launch::home::{group, log_path};
 use pitlane::launch::{Exchange, LaunchFault};
 use pitlane::types::SideCode;
 use pitlane::wire::ouch::Outbound;

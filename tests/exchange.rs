@@ -9,7 +9,7 @@ use pitlane::client::orders::{NewOrder, Replacement};
 use pitlane::config::Placement;
 use pitlane::launch::Exchange;
 use pitlane::launch::closing::Closing;
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::os::affinity;
 use pitlane::os::clock::monotonic_ns;

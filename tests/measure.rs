@@ -5,7 +5,7 @@ use pitlane::measure::load::kernel::KERNEL_STEPS;
 use pitlane::measure::result::files;
 use pitlane::measure::result::histograms::merged;
 use pitlane::measure::trace::{ALL, SLOWEST_MAX, STEPS};
-use pitlane::runtime::stamps::{SPANS, WHOLE};
+use pitlane::runtime::points::{SPANS, WHOLE};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

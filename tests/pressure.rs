@@ -12,7 +12,7 @@ use pitlane::config::Survives;
 use pitlane::journal::{Intake, LogOptions};
 use pitlane::launch::Exchange;
 use pitlane::launch::endpoints::Endpoints;
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::types::{Channel, Firm, Price, Quantity, Reject, SideCode, Symbol, UserRef};
 use pitlane::wire::ouch::{Outbound, Tags};

@@ -10,7 +10,7 @@ use exchange::{config, counter, counting_on, limit, login, trade, verify, wait_u
 use journal::{Maker, knobs, with_segments};
 use pitlane::config::Config;
 use pitlane::journal::{History, snapshots};
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::launch::twin::Twin;
 use pitlane::launch::{Exchange, LaunchFault};
 use pitlane::os::pages;

@@ -13,7 +13,7 @@ use pitlane::config::{Config, OldSegments};
 use pitlane::journal::{SystemDisk, snapshots};
 use pitlane::launch::Exchange;
 use pitlane::launch::closing::Closing;
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::launch::shadow::{Shadow, Taken};
 use pitlane::launch::twin::Twin;

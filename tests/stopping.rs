@@ -11,7 +11,7 @@ use pitlane::client::feed::{FeedHandler, FeedSource, FeedState};
 use pitlane::client::orders::{Incoming, OrderSession};
 use pitlane::journal::{LogOptions, RECORD_BYTES};
 use pitlane::launch::endpoints::Endpoints;
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::launch::{Exchange, LaunchFault};
 use pitlane::os::clock::monotonic_ns;
 use pitlane::types::{Channel, Quantity, SideCode, UserRef};

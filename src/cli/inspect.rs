@@ -6,7 +6,7 @@ use super::{ConfigArgument, Failure, Outcome};
 use crate::journal::snapshots;
 use crate::journal::{History, RecordView};
 use crate::launch::LaunchFault;
-use crate::launch::rebuild::{log_home, log_path};
+use crate::launch::home::{log_home, log_path};
 use crate::types::{Command, CommandKind, Market, Sequenced, SessionId, Slot, TickerId};
 use clap::Args;
 use serde_json::{Value, json};

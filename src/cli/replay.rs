@@ -4,7 +4,7 @@
 use super::{ConfigArgument, Failure, Outcome};
 use crate::launch::LaunchFault;
 use crate::launch::closing::Closing;
-use crate::launch::rebuild::{log_home, log_path};
+use crate::launch::home::{log_home, log_path};
 use crate::launch::replayed::{Replayed, replay_whole};
 use clap::Args;
 use std::path::PathBuf;

@@ -5,7 +5,7 @@
 //! log on a disk works and survives the same faults; while that disk writes, an append may wait for it.
 
 use crate::config::Config;
-use crate::launch::rebuild::{log_home, log_path};
+use crate::launch::home::{log_home, log_path};
 use crate::os::pages;
 use std::path::{Path, PathBuf};
 

@@ -11,7 +11,7 @@ use crate::journal::{SystemDisk, snapshots};
 use crate::launch::LaunchFault;
 use crate::launch::closing::hex;
 use crate::launch::derived::Place;
-use crate::launch::rebuild::group;
+use crate::launch::home::group;
 use crate::launch::restore;
 use crate::launch::shadow::Shadow;
 use crate::launch::twin::Twin;

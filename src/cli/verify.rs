@@ -10,7 +10,7 @@ use crate::journal::snapshots;
 use crate::journal::{JournalFault, LogReader, TailState, host_boot, segments};
 use crate::launch::LaunchFault;
 use crate::launch::closing::hex;
-use crate::launch::rebuild::{group, log_home, log_path, mark_home};
+use crate::launch::home::{group, log_home, log_path, mark_home};
 use crate::launch::restore;
 use crate::wire::record::Link;
 use clap::Args;

@@ -12,6 +12,7 @@ pub mod derived;
 pub mod endpoints;
 pub mod fault;
 pub mod following;
+pub mod home;
 pub mod metrics;
 pub mod placement;
 pub mod prometheus;
@@ -26,6 +27,7 @@ pub mod shadow;
 pub mod spent;
 pub mod stages;
 pub mod status;
+pub mod stores;
 pub mod supply;
 pub mod twin;
 pub mod watched;
@@ -119,7 +121,7 @@ impl Exchange {
         Closing::forget(directory)
             .map_err(LaunchFault::system("removing the closing.json of an earlier run in", directory.display()))?;
         let mut announcement = announcement(&config, &stages, &plan);
-        clean::forget(rebuild::mark_home(&config), &mut *own)?;
+        clean::forget(home::mark_home(&config), &mut *own)?;
         let Stages { hot, cold, persister, shadow, cause, stop, closed, ending, empty, .. } = stages;
         let Stages { appended, failure, delivered, ends, endpoints, mut spent, rests, .. } = stages;
         // A core of its own where one is left; behind a map it keeps off the hot ones like all else.
@@ -251,7 +253,7 @@ impl Exchange {
         closing.write(&config.directory).map_err(LaunchFault::system("writing", "closing.json"))?;
         let end = ends.journal_end().expect("the sequencer has stopped");
         let mut disk = disk.into_inner().expect("nobody locks it before");
-        clean::write(rebuild::mark_home(&config), rebuild::group(&config.market), end, &mut *disk)?;
+        clean::write(home::mark_home(&config), home::group(&config.market), end, &mut *disk)?;
         Ok(closing)
     }
 }

@@ -4,7 +4,7 @@
 //! nobody has to guess which one is in force.
 
 use super::LaunchFault;
-use super::rebuild::log_home;
+use super::home::log_home;
 use crate::config::{self, Config, JournalKnobs, SegmentKnobs, Survives};
 use crate::journal::clean::LastStop;
 use crate::journal::{self, PressureLimits};

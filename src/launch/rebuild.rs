@@ -8,9 +8,10 @@
 
 use super::LaunchFault;
 use super::checks::{Checks, Mismatch};
-use super::replayed::Stores;
+use super::home::{group, log_home, log_path};
 use super::restore::{self, Base};
 use super::spent::{Phase, Spent};
+use super::stores::Stores;
 use super::twin::Twin;
 use crate::config::{Config, Survives};
 use crate::egress::fan::Outlet;
@@ -40,29 +41,6 @@ pub struct Rebuilt {
     pub segments: Option<Segments>,
     /// Memory that books and order tables took, as the system counts it.
     pub engine_bytes: usize,
-}
-
-/// Where the log of a partition is.
-pub fn log_path(directory: &Path) -> PathBuf {
-    directory.join("log")
-}
-
-/// The directory the log of this configuration lies in.
-pub fn log_home(config: &Config) -> &Path {
-    config.journal.log_directory.as_deref().unwrap_or(&config.directory)
-}
-
-/// Where the mark of a clean stop of this journal lies: beside what outlives most.
-pub fn mark_home(config: &Config) -> &Path {
-    config.journal.segments.as_ref().map_or(&config.directory, |knobs| &knobs.directory)
-}
-
-/// Names the group a log belongs to: the partition's name, so that another partition's log is refused.
-pub fn group(market: &Market) -> u64 {
-    market
-        .session_name
-        .iter()
-        .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
 /// Opens segments and log, or creates what is not there, and brings the state and `stores` to where they end: from the

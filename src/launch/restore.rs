@@ -6,8 +6,8 @@
 //! and the next older one is tried; without any the journal is replayed from its beginning.
 
 use super::derived::{Place, Places, feed_path, read_into, session_path};
-use super::rebuild::group;
-use super::replayed::Stores;
+use super::home::group;
+use super::stores::Stores;
 use super::twin::{SECTION_DEPTHS, SECTION_OUTPUTS, Twin};
 use crate::config::Config;
 use crate::engine::digest;

@@ -10,7 +10,7 @@
 use super::LaunchFault;
 use super::checks::Checks;
 use super::derived::{Derived, Places};
-use super::rebuild::group;
+use super::home::group;
 use super::restore;
 use super::twin::{SECTION_DEPTHS, SECTION_OUTPUTS, Twin};
 use crate::config::{Config, OldSegments, SegmentKnobs};

@@ -12,7 +12,7 @@ use super::latency::Latencies;
 use super::load::schedule::Sample;
 use super::result::{SlowMessage, StageFigures, Trace};
 use crate::os::pairs::Pairs;
-use crate::runtime::stamps::{POINTS, SPANS, WHOLE};
+use crate::runtime::points::{POINTS, SPANS, WHOLE};
 use crate::runtime::way_file::{ToldWay, Who};
 use std::collections::VecDeque;
 

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod counters;
 pub mod idle;
 pub mod link;
+pub mod points;
 pub mod queues;
 pub mod runner;
 pub mod shared_ring;

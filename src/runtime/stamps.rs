@@ -10,6 +10,7 @@
 //! way down whole, under the number by which its client knows it: only the gateway's stamp carries that.
 
 use super::link::{Receiver, Sender, bounded};
+use super::points::{POINTS, Point, WHOLE};
 use super::spans::Spans;
 use super::way_file::{ToldWay, WayFile, Who};
 pub use crate::os::clock::tsc;
@@ -17,39 +18,6 @@ use crate::os::counts::Counts;
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::{Counter, Counters};
 use std::collections::VecDeque;
-
-/// Where a way is stamped, in the order of the way.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub enum Point {
-    /// The gateway has read it from its transport.
-    Read,
-    /// The sequencer has decided and numbered it.
-    Sequenced,
-    /// It is in the log.
-    Journalled,
-    /// Its matcher has executed it.
-    Matched,
-    /// It is committed, and all it says has left egress.
-    Committed,
-    /// The answer is with the transport: in the ring, or taken by the kernel.
-    Written,
-}
-
-/// How many.
-pub const POINTS: usize = 6;
-
-/// Names of the spans that [`Ways`] counts: from each point to the next, and the whole.
-pub const SPANS: [&str; POINTS] = [
-    "read to sequenced",
-    "sequenced to journalled",
-    "journalled to matched",
-    "matched to committed",
-    "committed to written",
-    "read to written",
-];
-/// Place of the whole among the spans.
-pub const WHOLE: usize = POINTS - 1;
 
 /// Stamps of a point that may wait: at the highest rates and the longest pause of the cold thread some hundreds.
 const STAMPS_LINK: usize = 2_048;
@@ -335,6 +303,7 @@ impl Agent for Ways {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::points::SPANS;
 
     use crate::types::{Channel, SessionId, UserRef};
 

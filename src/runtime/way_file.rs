@@ -9,7 +9,7 @@
 //! record 9 words of 8 bytes: mark, record's number, who, and the six points, 0 for one that was lost. One writer, who
 //! is cold, and who faults the pages in by itself: a start does not wait for them.
 
-use super::stamps::POINTS;
+use super::points::POINTS;
 use crate::os::mapped::Mapped;
 use crate::types::{Channel, SessionId, UserRef};
 use std::io;

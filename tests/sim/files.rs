@@ -6,7 +6,7 @@ use crate::support::random::Random;
 use crate::trace::Trace;
 use pitlane::config::Config;
 use pitlane::journal::RECORD_BYTES;
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::wire::record::{LogHeader, RECORDS_START};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;

@@ -8,7 +8,7 @@ use crate::trace::Trace;
 use pitlane::config::Config;
 use pitlane::journal::History;
 use pitlane::launch::closing::Closing;
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::launch::replayed::{Replayed, replay_whole};
 use pitlane::types::{CommandKind, Sequenced, SessionId};
 use pitlane::wire::soup::ServerPacket;

@@ -8,7 +8,7 @@ use pitlane::config::{Config, Placement};
 use pitlane::launch::Exchange;
 use pitlane::launch::closing::Closing;
 use pitlane::launch::endpoints::Endpoints;
-use pitlane::launch::rebuild::log_path;
+use pitlane::launch::home::log_path;
 use pitlane::launch::replayed::replay_whole;
 use pitlane::runtime::counters::Counters;
 use pitlane::types::{Channel, Price, Quantity, SideCode, Symbol, UserRef};

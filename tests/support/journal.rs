@@ -8,7 +8,7 @@ use pitlane::egress::fan::Outlet;
 use pitlane::engine::digest::of_market;
 use pitlane::engine::oms::Decision;
 use pitlane::journal::{Disk, SegmentWriter, Segments, SystemDisk};
-use pitlane::launch::rebuild::group;
+use pitlane::launch::home::group;
 use pitlane::launch::twin::Twin;
 use pitlane::types::*;
 use pitlane::wire::record::{KIND_COMMAND, Link, LogHeader, RecordHeader, padded_bytes};

@@ -16,7 +16,7 @@ use super::running::Pointer;
 use super::{ConfigArgument, Failure, Outcome};
 use crate::client::orders::{NewOrder, OrderSession};
 use crate::config::Config;
-use crate::launch::rebuild::log_path;
+use crate::launch::home::log_path;
 use crate::launch::replayed::replay_whole;
 use crate::measure::flow::generator::Generator;
 use crate::measure::flow::{Pace, Paced};

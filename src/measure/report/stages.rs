@@ -5,7 +5,7 @@ use super::plots::{self, Axis, Bar, RGB};
 use crate::measure::latency::time;
 use crate::measure::result::{Case, KernelFigures, Run, SlowMessage, StageFigures, Trace};
 use crate::measure::trace::{ALL, STEPS};
-use crate::runtime::stamps::{SPANS, WHOLE};
+use crate::runtime::points::{SPANS, WHOLE};
 
 /// Steps of all cases: bars of their medians, and a table.
 pub fn steps(page: &mut Page, run: &Run) {
