@@ -4,12 +4,14 @@
 #[path = "support/exchange.rs"]
 mod support;
 
+use pitlane::client::operator;
+use pitlane::client::orders::NewOrder;
 use pitlane::launch::Exchange;
-use pitlane::types::{SideCode, Symbol};
+use pitlane::types::{Channel, Quantity, SideCode, Symbol};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
-use support::{AAPL, PATIENCE, accepted, config, executed, limit, login, rejected, wait_until};
+use support::{AAPL, PATIENCE, accepted, canceled, config, executed, limit, login, rejected, wait_until};
 
 fn top(directory: &Path, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pitlane"));
@@ -51,8 +53,7 @@ fn logins_tickers_links_and_journal_are_shown_as_they_are() {
     accepted(&mut maker, far);
     let buy = taker.enter(&limit(SideCode::Buy, 40, 5_860_000)).unwrap();
     assert_eq!(executed(&mut taker, buy).0, 40);
-    let nowhere =
-        pitlane::client::orders::NewOrder { symbol: Symbol(*b"NOWHERE "), ..limit(SideCode::Buy, 1, 5_000_000) };
+    let nowhere = NewOrder { symbol: Symbol(*b"NOWHERE "), ..limit(SideCode::Buy, 1, 5_000_000) };
     let nowhere = taker.enter(&nowhere).unwrap();
     rejected(&mut taker, nowhere);
 
@@ -76,14 +77,9 @@ fn logins_tickers_links_and_journal_are_shown_as_they_are() {
     let ticker = named(&all, "tickers", "ticker", &AAPL.text());
     assert_eq!((&ticker["open_orders"], &ticker["trades"], &ticker["volume"]), (&json!(2), &json!(1), &json!(40)));
     assert_eq!((&ticker["ask"], &ticker["ask_quantity"], &ticker["bid"]), (&json!("586.00"), &json!(60), &json!("")));
-    // Links are told of in the turns between two looks; what went through them so far the operator's status says.
     assert_eq!(named(&all, "links", "link", "gateway to sequencer")["capacity"].as_u64().unwrap().count_ones(), 1);
-    let status =
-        pitlane::client::operator::ask(&exchange.endpoints().operator, &json!({"do": "status"}), PATIENCE).unwrap();
-    for link in ["gateway to sequencer", "sequencer to matcher.0", "sequencer to egress", "matcher.0 to egress"] {
-        assert!(named(&status["status"], "links", "link", link)["longest"].as_u64() >= Some(1), "{link}: {status}");
-    }
-    assert_eq!(named(&status["status"], "sessions", "user", "USER01")["open_orders"], 2);
+    let ask = || operator::ask(&exchange.endpoints().operator, &json!({"do": "status"}), PATIENCE).unwrap();
+    assert_eq!(named(&ask()["status"], "sessions", "user", "USER01")["open_orders"], 2);
     let journal = &all["journal"];
     assert_eq!((&journal["appended"], &journal["log_used"], &journal["disk"]), (&json!(5), &json!(5), &Value::Null));
     assert_eq!(all["alarms"], json!([]));
@@ -99,6 +95,25 @@ fn logins_tickers_links_and_journal_are_shown_as_they_are() {
     wait_for(directory.path(), "the client is gone", |seen| {
         let row = named(seen, "sessions", "user", "USER03");
         row["transport"] == "" && row["unread_bytes"] == 0 && row["messages_in"] == 22
+    });
+    exchange.close().unwrap();
+}
+
+/// One turn in some dozens looks at its links, so it takes some orders until each has been found with something in it.
+#[test]
+fn links_are_told_with_how_much_waited_in_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let exchange = Exchange::open(config(directory.path())).unwrap();
+    let mut session = login(&exchange, "USER01", false);
+    let links = ["gateway to sequencer", "sequencer to matcher.0", "sequencer to egress", "matcher.0 to egress"];
+    wait_until("each link was found with something in it", || {
+        for _ in 0..16 {
+            let order = session.enter(&limit(SideCode::Buy, 1, 5_800_000)).unwrap();
+            session.cancel(Channel::NONE, order, Quantity(0)).unwrap();
+            canceled(&mut session, order);
+        }
+        let answer = operator::ask(&exchange.endpoints().operator, &json!({"do": "status"}), PATIENCE).unwrap();
+        links.iter().all(|link| named(&answer["status"], "links", "link", link)["longest"].as_u64() >= Some(1))
     });
     exchange.close().unwrap();
 }

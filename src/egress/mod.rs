@@ -19,6 +19,8 @@ use std::collections::VecDeque;
 
 /// Events handled in one turn at most.
 const EVENTS_A_TURN_MAX: usize = 256;
+/// Turns between two looks at how much waits, to be counted.
+const TURNS_A_LOOK: u32 = 64;
 
 /// The ends of the links egress holds.
 pub struct EgressLinks {
@@ -176,6 +178,7 @@ pub struct Egress {
     events: Counter,
     /// How much waits for its commit.
     held: Queue,
+    turns: u32,
 }
 
 impl Egress {
@@ -207,6 +210,7 @@ impl Egress {
             sessions,
             events,
             held: Queue::unwatched(),
+            turns: 0,
         }
     }
 
@@ -220,6 +224,14 @@ impl Egress {
     pub fn with_stamps(mut self, stamps: Stamper) -> Egress {
         self.gate.stamps = stamps;
         self
+    }
+
+    /// Counts how much waits here.
+    #[cold]
+    fn look(&self) {
+        self.held.note(self.gate.held.len());
+        self.tickets.look();
+        self.matchers.iter().for_each(Receiver::look);
     }
 
     /// One step: opens the next record, or handles one event of the open one. False when there is nothing to do.
@@ -260,15 +272,11 @@ impl Agent for Egress {
     }
 
     fn work(&mut self) -> usize {
-        self.held.note(self.gate.held.len());
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(TURNS_A_LOOK) {
+            self.look();
+        }
         let released = if self.gate.held.is_empty() { 0 } else { self.gate.release() };
-        // The open ticket is among them. What comes meanwhile has the next turn.
-        if self.tickets.look() == 0 {
-            return released;
-        }
-        for events in &mut self.matchers {
-            events.look();
-        }
         for done in 0..EVENTS_A_TURN_MAX {
             if !self.gate.has_room() || self.outcomes.free() == 0 || !self.step() {
                 return released + done;

@@ -152,6 +152,9 @@ impl<P: Port, C: Clock + Send> Publisher<P, C> {
     /// One turn at `now_ns` of the monotonic clock. Says how much it did; what it holds back counts as something, so
     /// that the thread does not give its core away meanwhile.
     pub fn turn(&mut self, now_ns: u64) -> usize {
+        if now_ns >= self.look_ns {
+            self.link.look();
+        }
         let taken = self.take();
         let mut done = taken;
         if self.has_unsent() {
@@ -199,8 +202,8 @@ impl<P: Port, C: Clock + Send> Publisher<P, C> {
     /// Takes facts in until the link is empty, the turn is full or the store is.
     fn take(&mut self) -> usize {
         let mut messages = 0;
-        let (mut taken, most) = (0, self.link.look().min(TAKEN_TURN_MAX));
-        while taken < most
+        let mut taken = 0;
+        while taken < TAKEN_TURN_MAX
             && let Some(published) = self.link.peek()
         {
             let Ok(said) = self.stream.on(published) else {

@@ -122,6 +122,7 @@ impl<C: Clock + Send> Gateway<C> {
         if !self.turns.is_multiple_of(CLOCK_TURNS) {
             return;
         }
+        self.reports.look();
         self.core.set_now(self.clock.now());
         if self.core.now_ns() - self.swept_ns >= SWEEP_NS {
             self.swept_ns = self.core.now_ns();
@@ -150,8 +151,8 @@ impl<C: Clock + Send> Gateway<C> {
     /// Reports to streams, then each grown stream to its connection: several reports of one session go out as one.
     #[inline]
     fn take_reports(&mut self) -> usize {
-        let (mut taken, most) = (0, self.reports.look().min(REPORTS_PER_TURN));
-        while taken < most {
+        let mut taken = 0;
+        while taken < REPORTS_PER_TURN {
             let Some(report) = self.reports.peek() else { break };
             let session = report.session;
             if let ReportBody::Answer(answer) = &report.body

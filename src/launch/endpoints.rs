@@ -27,11 +27,14 @@ pub struct Endpoints {
     pub counters: PathBuf,
     /// File of stage times.
     pub stages: PathBuf,
-    /// File of logins, a row each.
+    /// File of logins, a row each. An exchange of an earlier build tells none of these.
+    #[serde(default)]
     pub sessions: PathBuf,
     /// File of tickers: what the depth cache does not have.
+    #[serde(default)]
     pub tickers: PathBuf,
     /// File of the lengths of links.
+    #[serde(default)]
     pub queues: PathBuf,
     /// File of the last ways, one by one.
     pub ways: PathBuf,

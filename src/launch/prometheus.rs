@@ -103,7 +103,7 @@ fn links(text: &mut Text, queues: &[QueueLengths]) {
     text.family("link_capacity", "gauge", "Values a link between two stages holds at most.", queues, |queue| {
         Some((label(queue), queue.capacity.to_string()))
     });
-    let help = "Values that waited in a link when a turn found some.";
+    let help = "Values that waited in a link, in the looks that found some.";
     text.heading("link_length", "histogram", help);
     for queue in queues {
         let label = label(queue);

@@ -75,7 +75,7 @@ impl Status {
         Some(pages)
     }
 
-    /// How much turns have found waiting in each link since the start.
+    /// How much waited in each link since the start, in the looks that found something.
     fn links(&self) -> Vec<Value> {
         let queues = QueueLengths::read(&self.endpoints.queues).unwrap_or_default();
         let link = |queue: &QueueLengths| {

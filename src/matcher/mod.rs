@@ -23,6 +23,9 @@ const RECORDS_A_TURN_MAX: usize = 32;
 const LOOK_FIRST: usize = 6;
 const LOOK_SECOND: usize = 3;
 
+/// Turns between two looks at how much waits, to be counted: a look in each turn cost an order some 10 ns.
+const TURNS_A_LOOK: u32 = 64;
+
 /// What a shard's books came to behind a record that tells a digest of the state, for the shadow to compare.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Summary {
@@ -43,6 +46,7 @@ pub struct Matcher {
     unfinished: Option<Number>,
     executed: Counter,
     stamps: Stamper,
+    turns: u32,
     summaries: Option<Sender<Summary>>,
 }
 
@@ -68,6 +72,7 @@ impl Matcher {
             unfinished: None,
             executed,
             stamps: Stamper::off(),
+            turns: 0,
             summaries: None,
         }
     }
@@ -130,8 +135,9 @@ impl Agent for Matcher {
     }
 
     fn work(&mut self) -> usize {
-        if self.commands.look() == 0 && self.unfinished.is_none() {
-            return 0;
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(TURNS_A_LOOK) {
+            self.commands.look();
         }
         for taken in 0..RECORDS_A_TURN_MAX {
             if !self.events.has_room(EVENTS_MAX + 1) {

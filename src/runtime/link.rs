@@ -82,13 +82,10 @@ impl<T: Copy + Send> Receiver<T> {
         self
     }
 
-    /// How much waits at the beginning of a turn, which is counted where the link is watched. Reads the producer's index,
-    /// which the turn's first [`Receiver::pop`] then need not: once a turn it costs a look that would be made anyway.
-    #[inline]
-    pub fn look(&mut self) -> usize {
-        let waiting = self.ring.slots();
-        self.queue.note(waiting);
-        waiting
+    /// Counts how much waits, where the link is watched. Reads the producer's index; one turn in some dozens does it.
+    #[cold]
+    pub fn look(&self) {
+        self.queue.note(self.ring.slots());
     }
 
     /// Takes the oldest value.

@@ -1,12 +1,12 @@
 //! How long the links between stages are, as the one who empties a link finds it.
 //!
 //! A length by itself says little: most of the time it is 0 or 1, and who looks once a second from outside sees nothing
-//! of the burst between two looks. So whoever takes from a link counts, once a turn in which something waits, how much it
-//! found, in a row of powers of two; the difference of two looks at the row is the distribution of what waited in
-//! between. A full link shows as many turns at its capacity.
+//! of the burst between two looks. So whoever takes from a link looks at it in one turn of some dozens, thousands of times a
+//! second, and counts how much it found, where there was something, in a row of powers of two; the difference of two
+//! looks at the row is the distribution of what waited in between. A full link shows as many looks at its capacity.
 //!
-//! Hot: [`Queue::note`] costs a bit scan, a load and a store in a line of its own, in turns that find something; an idle turn
-//! costs nothing here. The look itself is the one at the producer's index that the turn needs anyway.
+//! The turn's other work pays a counter and a comparison. Looking in every turn was tried: it showed the shortest burst
+//! and cost an order through shared memory 50 ns of 980 (`--bench whole_path -- --only shared --against`).
 
 use crate::runtime::table::{Row, Table, TableView};
 use std::io;
@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// Lengths counted apart: 1, 2-3, 4-7, ... and at the end 2^19 and more.
 pub const BUCKETS: usize = 20;
-/// Columns: the capacity, then turns by the length found, each named by the least length it stands for.
+/// Columns: the capacity, then looks by the length found, each named by the least length it stands for.
 const COLUMNS: [&str; 1 + BUCKETS] = [
     "capacity", "1", "2", "4", "8", "16", "32", "64", "128", "256", "512", "1024", "2048", "4096", "8192", "16384",
     "32768", "65536", "131072", "262144", "524288",
@@ -22,7 +22,7 @@ const COLUMNS: [&str; 1 + BUCKETS] = [
 
 /// Counts the lengths of one link.
 #[derive(Debug)]
-pub struct Queue(Option<Row>);
+pub struct Queue(Option<Box<Row>>);
 
 impl Queue {
     /// Of a link that nobody watches.
@@ -30,8 +30,7 @@ impl Queue {
         Queue(None)
     }
 
-    /// A turn found so many waiting.
-    #[inline]
+    /// A look found so many waiting.
     pub fn note(&self, length: usize) {
         if length != 0
             && let Some(row) = &self.0
@@ -69,7 +68,7 @@ impl Queues {
         let at = self.names.iter().position(|known| known == name);
         let row = at.and_then(|at| self.rows[at].take()).expect("each link has one row");
         row.set(0, capacity as u64);
-        Queue(Some(row))
+        Queue(Some(Box::new(row)))
     }
 }
 
@@ -80,8 +79,8 @@ pub struct QueueLengths {
     pub name: String,
     /// Most it holds.
     pub capacity: u64,
-    /// Turns that found something, by the power of two of how much.
-    turns: [u64; BUCKETS],
+    /// Looks that found something, by the power of two of how much.
+    looks: [u64; BUCKETS],
 }
 
 impl QueueLengths {
@@ -98,33 +97,33 @@ impl QueueLengths {
             return None;
         }
         let of = |(name, values): &(String, Vec<u64>)| {
-            let (&capacity, turns) = values.split_first()?;
-            Some(QueueLengths { name: name.clone(), capacity, turns: turns.try_into().ok()? })
+            let (&capacity, looks) = values.split_first()?;
+            Some(QueueLengths { name: name.clone(), capacity, looks: looks.try_into().ok()? })
         };
         view.rows.iter().map(of).collect()
     }
 
     /// What was counted since an earlier look at the same link. A count that fell is taken as new.
     pub fn since(&self, earlier: &QueueLengths) -> QueueLengths {
-        let mut turns = self.turns;
-        for (now, before) in turns.iter_mut().zip(earlier.turns) {
+        let mut looks = self.looks;
+        for (now, before) in looks.iter_mut().zip(earlier.looks) {
             *now = now.checked_sub(before).unwrap_or(*now);
         }
-        QueueLengths { turns, ..self.clone() }
+        QueueLengths { looks, ..self.clone() }
     }
 
-    /// Turns that found something.
+    /// Looks that found something.
     pub fn count(&self) -> u64 {
-        self.turns.iter().sum()
+        self.looks.iter().sum()
     }
 
-    /// The length that `part` of 10,000 of those turns did not exceed, as the highest of its power of two and at most the
+    /// The length that `part` of 10,000 of those looks did not exceed, as the highest of its power of two and at most the
     /// capacity; 0 without any.
     pub fn at(&self, part: u64) -> u64 {
         let wanted = (u128::from(self.count()) * u128::from(part)).div_ceil(10_000).max(1);
         let mut seen = 0;
-        let reached = self.turns.iter().position(|&turns| {
-            seen += u128::from(turns);
+        let reached = self.looks.iter().position(|&looks| {
+            seen += u128::from(looks);
             seen >= wanted
         });
         reached.map_or(0, |power| ((2u64 << power) - 1).min(self.capacity.max(1)))
@@ -132,13 +131,13 @@ impl QueueLengths {
 
     /// All lengths added up, each as the highest of its power of two.
     pub fn sum(&self) -> u128 {
-        self.turns.iter().enumerate().map(|(power, &turns)| u128::from(turns) * u128::from((2u64 << power) - 1)).sum()
+        self.looks.iter().enumerate().map(|(power, &looks)| u128::from(looks) * u128::from((2u64 << power) - 1)).sum()
     }
 
-    /// Turns that found at most so much, for each power of two: `(highest length, turns)`, rising.
+    /// Looks that found at most so much, for each power of two: `(highest length, looks)`, rising.
     pub fn cumulated(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.turns.iter().enumerate().scan(0, |sum, (power, turns)| {
-            *sum += turns;
+        self.looks.iter().enumerate().scan(0, |sum, (power, looks)| {
+            *sum += looks;
             Some(((2u64 << power) - 1, *sum))
         })
     }

@@ -189,13 +189,11 @@ impl<T: TimeSource> Sequencer<T> {
     }
 
     fn apply_outcomes(&mut self) -> usize {
-        // What comes meanwhile has the next turn.
-        let waiting = self.links.outcomes.look().min(OUTCOMES_A_TURN_MAX);
-        for applied in 0..waiting {
+        for applied in 0..OUTCOMES_A_TURN_MAX {
             let Some(outcome) = self.links.outcomes.pop() else { return applied };
             self.oms.on_event(&outcome);
         }
-        waiting
+        OUTCOMES_A_TURN_MAX
     }
 
     fn has_room(&mut self) -> bool {
@@ -204,8 +202,10 @@ impl<T: TimeSource> Sequencer<T> {
     }
 
     fn take_from(&mut self, input: usize) -> usize {
-        let waiting = self.links.inputs[input].look().min(COMMANDS_A_TURN_MAX);
-        for taken in 0..waiting {
+        for taken in 0..COMMANDS_A_TURN_MAX {
+            if self.links.inputs[input].is_empty() {
+                return taken;
+            }
             if !self.has_room() {
                 self.counters.held_back.add(1);
                 return taken;
@@ -224,7 +224,7 @@ impl<T: TimeSource> Sequencer<T> {
             }
             self.decide(command);
         }
-        waiting
+        COMMANDS_A_TURN_MAX
     }
 
     /// Who may write the next record.
@@ -437,6 +437,11 @@ impl<T: TimeSource> Agent for Sequencer<T> {
     }
 
     fn work(&mut self) -> usize {
+        let looks = self.links.timer.looks();
+        if looks {
+            self.links.outcomes.look();
+            self.links.inputs.iter().for_each(Receiver::look);
+        }
         let mut done = self.apply_outcomes();
         if !self.links.pages_wanted.is_empty() {
             self.show_account();
@@ -444,7 +449,7 @@ impl<T: TimeSource> Agent for Sequencer<T> {
         if self.links.closed.is_requested() {
             return done;
         }
-        if self.links.timer.looks() {
+        if looks {
             done += self.tick();
             self.shown.refresh(&self.oms);
         }

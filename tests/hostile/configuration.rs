@@ -26,6 +26,7 @@ fn a_wrong_knob_ends_the_start_with_code_2_and_its_file_and_line() {
         ("orders_max = 1_048_576", "orders_max = 1", "orders_max"),
         ("awake = true", "awake = 1", "awake"),
         ("log_mebibytes = 512", "log_mebibytes = 0", "log_mebibytes"),
+        ("digest_records = 65_536", "digest_records = 15", "digest_records"),
         ("engine = \"auto\"", "engine = \"magic\"", "engine"),
         ("listen = \"127.0.0.1:15000\"", "listen = \"localhost\"", "listen"),
         ("ring_kibibytes = 256", "ring_kibibytes = 255", "ring_kibibytes"),

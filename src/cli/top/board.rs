@@ -73,15 +73,15 @@ pub struct StageRow {
     pub longest: u64,
 }
 
-/// How much turns found waiting in a link since the look before.
+/// How much waited in a link since the look before, as whoever empties it saw thousands of times a second.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct LinkRow {
     /// From and to.
     pub link: String,
     /// Most it holds.
     pub capacity: u64,
-    /// Turns that found something.
-    pub turns: u64,
+    /// Looks at it that found something.
+    pub looks: u64,
     /// The half of them found at most so much.
     pub p50: u64,
     /// All but one in a hundred.
@@ -91,18 +91,18 @@ pub struct LinkRow {
 }
 
 impl LinkRow {
-    /// Whether a turn found it nearly full. In a burst that is how back-pressure works: links are small on purpose.
+    /// Whether a look found it nearly full. In a burst that is how back-pressure works: links are small on purpose.
     pub fn was_full(&self) -> bool {
         self.is_nearly_full(self.longest)
     }
 
-    /// Whether every other turn did: whoever fills it waits all the time.
+    /// Whether every other look did: whoever fills it waits all the time.
     pub fn is_full(&self) -> bool {
         self.is_nearly_full(self.p50)
     }
 
     fn is_nearly_full(&self, waiting: u64) -> bool {
-        self.turns > 0 && waiting * 10 >= self.capacity * 9
+        self.looks > 0 && waiting * 10 >= self.capacity * 9
     }
 }
 
@@ -270,7 +270,7 @@ impl Board {
         let full = self.links.iter().filter(|link| link.is_full());
         all.extend(full.map(|link| {
             let LinkRow { link, capacity, .. } = link;
-            format!("the link {link} is full: every other turn found all of {} waiting", grouped(*capacity))
+            format!("the link {link} is full: every other look found all of {} waiting", grouped(*capacity))
         }));
         all
     }
@@ -287,7 +287,7 @@ fn stage(span: &SpanCounts) -> StageRow {
 
 fn link(queue: &QueueLengths) -> LinkRow {
     let [p50, p99, longest] = [5_000, 9_900, 10_000].map(|part| queue.at(part));
-    LinkRow { link: queue.name.clone(), capacity: queue.capacity, turns: queue.count(), p50, p99, longest }
+    LinkRow { link: queue.name.clone(), capacity: queue.capacity, looks: queue.count(), p50, p99, longest }
 }
 
 fn journal(counters: &[Rate]) -> JournalRow {
@@ -420,7 +420,7 @@ pub(super) mod tests {
         assert_eq!((board.stages[0].count, board.stages[0].p50.abs_diff(850) <= 14), (100, true));
         let link = &board.links[0];
         assert_eq!(
-            (link.turns, link.p50, link.longest, link.is_full()),
+            (link.looks, link.p50, link.longest, link.is_full()),
             (4, 1, 15, false),
             "of this half second alone"
         );
@@ -466,7 +466,7 @@ pub(super) mod tests {
         let (before, mut now) = looks(0, &[]);
         (now.queues[0], now.at_ns) = (full, 500_000_000);
         let said = Board::between(&Look { queues: vec![nothing], ..before }, &now).alarms;
-        assert_eq!(said, ["the link gateway to sequencer is full: every other turn found all of 64 waiting"]);
+        assert_eq!(said, ["the link gateway to sequencer is full: every other look found all of 64 waiting"]);
     }
 
     #[test]

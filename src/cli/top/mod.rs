@@ -7,7 +7,7 @@
 
 mod board;
 mod lines;
-#[cfg(feature = "dashboard")]
+#[cfg(any(feature = "dashboard", test))]
 mod screen;
 
 use super::running::find;
@@ -90,15 +90,15 @@ fn found(arguments: &Arguments) -> Result<(PathBuf, Endpoints), Failure> {
 
 fn is_screen(arguments: &Arguments) -> bool {
     let is_wanted = !arguments.plain && !arguments.json;
-    cfg!(feature = "dashboard") && is_wanted && io::IsTerminal::is_terminal(&io::stdout())
+    cfg!(any(feature = "dashboard", test)) && is_wanted && io::IsTerminal::is_terminal(&io::stdout())
 }
 
-#[cfg(feature = "dashboard")]
+#[cfg(any(feature = "dashboard", test))]
 fn show(arguments: &Arguments, endpoints: &Endpoints) -> Result<End, Failure> {
     screen::show(arguments, endpoints)
 }
 
-#[cfg(not(feature = "dashboard"))]
+#[cfg(not(any(feature = "dashboard", test)))]
 fn show(arguments: &Arguments, endpoints: &Endpoints) -> Result<End, Failure> {
     lines::show(arguments, endpoints)
 }

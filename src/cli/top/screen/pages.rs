@@ -60,12 +60,12 @@ const STAGES: [Column; 6] = [
     figures("stamped", 9),
 ];
 const LINKS: [Column; 6] = [
-    words("link, waiting in a turn", 25),
+    words("link: what waited in it", 25),
     figures("longest", 7),
     figures("holds", 7),
     figures("p50", 7),
     figures("p99", 7),
-    figures("turns", 11),
+    figures("looks", 11),
 ];
 const COUNTERS: [Column; 3] = [words("counter", 32), figures("value", 26), figures("a second", 14)];
 
@@ -315,7 +315,7 @@ fn links(board: &Board) -> Grid<'static> {
             count(link.capacity),
             count(link.p50),
             count(link.p99),
-            count(link.turns),
+            count(link.looks),
         ]
     };
     let rows = board.links.iter().map(row).collect();
@@ -355,7 +355,7 @@ const HELP: [&str; 13] = [
     "",
     "behind: bytes of its stream that a login has not taken: not sent, or",
     "unread in its ring. What its socket holds is not known.",
-    "links: how much waited in each link, in the turns that found something.",
+    "links: how much waited in each, in the looks that found something.",
     "Figures are of the time since the last look, but for totals.",
     "",
     "any key goes back",
