@@ -16,8 +16,6 @@ use crate::launch::endpoints::Endpoints;
 use crate::measure::load::Transport;
 use crate::measure::result::histograms::HistogramLog;
 use crate::measure::result::{Case, Run, Setting};
-use crate::runtime::spans::{SpanCounts, Spans};
-use crate::runtime::way_file::WayReader;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -37,12 +35,8 @@ impl Subject for Running {
         &self.config
     }
 
-    fn stages(&self) -> Vec<SpanCounts> {
-        Spans::read(&self.endpoints.stages).unwrap_or_default()
-    }
-
-    fn ways(&self) -> io::Result<WayReader> {
-        WayReader::open(&self.endpoints.ways)
+    fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
     /// It takes its endpoints away when it stops; how one that was killed ended, its sessions say.

@@ -8,6 +8,7 @@ use crate::cli::Failure;
 use crate::cli::play::{Flow, symbols};
 use crate::client::orders::OrderSession;
 use crate::config::Config;
+use crate::launch::endpoints::Endpoints;
 use crate::measure::floor::{self, FloorPlan, FloorReport, RingLane, TcpLane};
 use crate::measure::flow::{Pace, Paced};
 use crate::measure::latency::Latencies;
@@ -20,7 +21,7 @@ use crate::measure::trace::{PlayedSlice, Tracer};
 use crate::os::clock::monotonic_ns;
 use crate::os::pairs::PAIR_EVERY_NS;
 use crate::os::signal;
-use crate::runtime::spans::SpanCounts;
+use crate::runtime::spans::{SpanCounts, Spans};
 use crate::runtime::way_file::WayReader;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -40,14 +41,21 @@ pub trait Subject {
     /// Its configuration.
     fn config(&self) -> &Config;
 
+    /// Where it is reached.
+    fn endpoints(&self) -> &Endpoints;
+
     /// Times from stage to stage so far; none where they cannot be read.
-    fn stages(&self) -> Vec<SpanCounts>;
+    fn stages(&self) -> Vec<SpanCounts> {
+        Spans::read(&self.endpoints().stages).unwrap_or_default()
+    }
 
     /// The ways it has stamped, one by one.
     ///
     /// # Errors
     /// What the system says, or what is wrong with the file.
-    fn ways(&self) -> io::Result<WayReader>;
+    fn ways(&self) -> io::Result<WayReader> {
+        WayReader::open(&self.endpoints().ways)
+    }
 
     /// How it ended, if it has.
     fn ended(&mut self) -> Option<String>;

@@ -10,8 +10,6 @@ use crate::config::{Config, EXAMPLE};
 use crate::launch::endpoints::Endpoints;
 use crate::measure::load::Transport;
 use crate::os::signal;
-use crate::runtime::spans::{SpanCounts, Spans};
-use crate::runtime::way_file::WayReader;
 use std::io::{self, BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -194,12 +192,8 @@ impl Subject for Venue {
         &self.config
     }
 
-    fn stages(&self) -> Vec<SpanCounts> {
-        Spans::read(&self.endpoints.stages).unwrap_or_default()
-    }
-
-    fn ways(&self) -> io::Result<WayReader> {
-        WayReader::open(&self.endpoints.ways)
+    fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
     fn ended(&mut self) -> Option<String> {
