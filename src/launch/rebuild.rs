@@ -81,7 +81,10 @@ pub fn rebuild(
         }
         None => (None, None),
     };
-    spent.ends(Phase::Snapshot);
+    // Where there was none to look at, what this took belongs to what follows.
+    if base.is_some() || !notes.is_empty() {
+        spent.ends(Phase::Snapshot);
+    }
     let mut replay = Replay::begin(config, base)?;
     spent.ends(Phase::Books);
     let engine_bytes = resident(stores).saturating_sub(before);
