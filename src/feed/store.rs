@@ -87,7 +87,7 @@ impl FeedStore {
         let at = self.end.at;
         let block = LENGTH_BYTES + message.len();
         let indexed = (self.end.sequence - 1).is_multiple_of(INDEX_STRIDE);
-        let is_missing = self.bytes.len() - at < block && !self.finds_room(at + block);
+        let is_missing = self.bytes.len() - at < block && !self.bytes.finds_room(at + block);
         if message.len() > MESSAGE_BYTES_MAX || is_missing || indexed && self.index_is_full() {
             return Err(StoreFull);
         }
@@ -98,17 +98,6 @@ impl FeedStore {
         self.bytes[at + LENGTH_BYTES..at + block].copy_from_slice(message);
         self.end = Cursor { sequence: self.end.sequence + 1, at: at + block };
         Ok(())
-    }
-
-    /// Whether memory up to `end` has come to be there since the last look.
-    #[cold]
-    fn finds_room(&mut self, end: usize) -> bool {
-        while self.bytes.len() < end {
-            if !self.bytes.look() {
-                return false;
-            }
-        }
-        true
     }
 
     /// The memory that is not there yet, for whoever brings it.
@@ -175,7 +164,7 @@ impl FeedStore {
     #[inline]
     pub fn fits(&mut self, messages: usize, bytes: usize) -> bool {
         let wanted = messages * LENGTH_BYTES + bytes;
-        self.bytes.len() - self.end.at >= wanted || self.finds_room(self.end.at + wanted)
+        self.bytes.len() - self.end.at >= wanted || self.bytes.finds_room(self.end.at + wanted)
     }
 
     /// The place behind the last message; its sequence is the next number to be given.

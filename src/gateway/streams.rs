@@ -63,17 +63,6 @@ impl Stream {
         Stream { bytes, end: 0, count: 0, index, ended: false }
     }
 
-    /// Whether memory up to `end` has come to be there since the last look.
-    #[cold]
-    fn finds_room(&mut self, end: usize) -> bool {
-        while self.bytes.len() < end {
-            if !self.bytes.look() {
-                return false;
-            }
-        }
-        true
-    }
-
     /// Takes in the message of `length` that already stands behind the place of its header.
     #[inline]
     fn close_packet(&mut self, length: usize) {
@@ -150,7 +139,7 @@ impl Streams {
     pub fn append(&mut self, report: &Report) -> Result<bool, StreamFull> {
         let stream = &mut self.streams[report.session.index()];
         let end = stream.end + PACKET_BYTES_MAX;
-        if stream.bytes.len() < end && !stream.finds_room(end) {
+        if stream.bytes.len() < end && !stream.bytes.finds_room(end) {
             return Err(StreamFull(report.session));
         }
         let room = &mut stream.bytes[end - PACKET_BYTES_MAX + HEADER_BYTES..end];

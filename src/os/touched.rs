@@ -99,6 +99,17 @@ impl Touched {
         Ok(())
     }
 
+    /// Whether memory up to `end` has come to be there since the last look.
+    #[cold]
+    pub fn finds_room(&mut self, end: usize) -> bool {
+        while self.len() < end {
+            if !self.look() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Sees what has come to be there, and whether that is more than before. An owner that has not
     /// [kept quiet](Touched::keep_quiet) asks for another piece first.
     #[cold]
